@@ -1,0 +1,1 @@
+"""Labelled audio behind one interface: an archive of clips and a table that labels them."""

@@ -1,0 +1,120 @@
+"""Files that are whole or absent: atomic writes, digests, JSON, one writer at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from specnorm.errors import IntegrityError, ResourceError
+
+PARTIAL_SUFFIX = ".partial"
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling of ``path``; rename it to ``path`` when the block ends well, remove it otherwise.
+
+    The bytes are flushed to the disk before the rename, so that a crash leaves the old file or the new one.
+
+    Raises:
+        ResourceError: the disk is full or the folder cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        with partial.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise ResourceError(
+            "cannot write a file", where=path, got=error.strerror or error, hint="Free space or fix the permissions"
+        ) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` atomically."""
+    with atomic_path(path) as partial:
+        partial.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 ``text`` with ``\\n`` line ends to ``path`` atomically."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON with sorted keys; the same value gives the same bytes."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path, *, hint: str = "Run the stage that makes it again") -> Any:
+    """Read a JSON file.
+
+    Raises:
+        IntegrityError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise IntegrityError("missing file", where=path, hint=hint) from None
+    except (OSError, ValueError) as error:
+        raise IntegrityError("unreadable file", where=path, expected="JSON", got=error, hint=hint) from error
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 of a JSON-like value's canonical form: equal values have equal fingerprints."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def clean_partials(folder: Path) -> None:
+    """Remove what an interrupted writer left in ``folder``; call it under the folder's lock."""
+    for partial in folder.glob(f".*{PARTIAL_SUFFIX}"):
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def exclusive(path: Path, *, timeout_s: float = 0.0) -> Iterator[None]:
+    """Hold the lock file ``path``; the operating system frees it when the process ends, however it ends.
+
+    Raises:
+        ResourceError: another process holds it after ``timeout_s`` seconds.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    owner = path.with_suffix(".pid")
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=timeout_s)
+    except Timeout:
+        try:
+            holder = owner.read_text()
+        except OSError:
+            holder = "unknown"
+        raise ResourceError(
+            "another process is doing the same work",
+            where=path.stem,
+            got=f"a lock held by process {holder}",
+            hint="Wait until it has ended, then run the command again",
+        ) from None
+    try:
+        owner.write_text(str(os.getpid()))
+        yield
+    finally:
+        lock.release()
