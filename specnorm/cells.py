@@ -1,0 +1,94 @@
+"""A trained cell on disk: weights, history, predictions, metrics, and how it was run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+
+from specnorm.errors import IntegrityError
+from specnorm.files import atomic_path, read_json, write_json
+from specnorm.shards import Shards
+from specnorm.training.batches import Clips
+from specnorm.training.loop import Result, score
+
+MODEL = "model.safetensors"
+HISTORY = "history.csv"
+PREDICTIONS = "predictions.parquet"
+METRICS = "metrics.json"
+RUN = "run.json"
+PROBABILITY = "probability_"  # a column a class: probability_0, probability_1, ... in the order of the targets
+
+
+@dataclass(frozen=True)
+class StoredCell:
+    """What the comparison needs of a cell."""
+
+    folder: Path
+    history: pd.DataFrame
+    predictions: pd.DataFrame  # clip, target, probability_0, ...
+    metrics: dict[str, Any]
+    run: dict[str, Any]
+
+    @property
+    def probabilities(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+        """Class probabilities ``[clips, classes]``."""
+        names = [name for name in self.predictions.columns if name.startswith(PROBABILITY)]
+        return self.predictions[names].to_numpy(np.float64)
+
+
+def clips_of(shards: Shards, waveform: Any, folds: list[int]) -> Clips:
+    """The clips of some folds as tensors in memory, in the order of the folds and of their rows."""
+    arrays = [shards.load(waveform, fold) for fold in folds]
+    tables = pd.concat([shards.of_fold(fold) for fold in folds], ignore_index=True)
+    return Clips(
+        torch.from_numpy(np.concatenate(arrays)),
+        torch.from_numpy(tables["target"].to_numpy(np.int64)),
+        [str(name) for name in tables["clip"]],
+    )
+
+
+def write(folder: Path, result: Result, held_out: Clips, identity: dict[str, Any], run: dict[str, Any]) -> None:
+    """Write a cell; ``metrics.json`` comes last, and a folder without it is no cell.
+
+    Args:
+        folder: the cell's own folder.
+        result: what training gave.
+        held_out: the clips that it was scored on.
+        identity: which cell this is (norm, fold, seed, ...) and a ``fingerprint`` of what it was computed from.
+        run: how it was run: device, seconds, versions; two runs of one cell may differ in it.
+    """
+    with atomic_path(folder / MODEL) as partial:
+        state = {name: tensor.contiguous() for name, tensor in result.model.state_dict().items()}
+        save_file(state, partial, {"fingerprint": identity["fingerprint"]})
+    with atomic_path(folder / HISTORY) as partial:
+        pd.DataFrame(result.history).astype({"epoch": int}).to_csv(partial, index=False)
+    columns = {f"{PROBABILITY}{index}": column for index, column in enumerate(result.probabilities.numpy().T)}
+    table = pd.DataFrame({"clip": held_out.names, "target": held_out.targets.numpy(), **columns})
+    with atomic_path(folder / PREDICTIONS) as partial:
+        table.to_parquet(partial, index=False)
+    write_json(folder / RUN, run)
+    final = score(result.probabilities, held_out.targets)
+    metrics = {"accuracy": final["valid_accuracy"], "loss": final["valid_loss"], "clips": len(held_out)}
+    write_json(folder / METRICS, {**identity, **metrics})
+
+
+def read(folder: Path) -> StoredCell:
+    """Read a cell.
+
+    Raises:
+        IntegrityError: a file of it is missing or damaged.
+    """
+    hint = "Run `dvc repro` to train it"
+    metrics = read_json(folder / METRICS, hint=hint)
+    try:
+        history = pd.read_csv(folder / HISTORY)
+        predictions = pd.read_parquet(folder / PREDICTIONS)
+    except (OSError, ValueError) as error:  # pyarrow's and pandas' errors are ValueErrors
+        raise IntegrityError("damaged cell", where=folder, got=error, hint=hint) from error
+    return StoredCell(folder, history, predictions, metrics, read_json(folder / RUN, hint=hint))

@@ -1,0 +1,120 @@
+"""A mode fitted to one training set, as a file: its kind, options and state, its code's digest, its provenance."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from specnorm.errors import IntegrityError
+from specnorm.files import read_json, write_json
+from specnorm.normalization.base import Normalizer, Options, kind_named, options_of
+from specnorm.params import NormParams, Waveform
+from specnorm.statistics import Provenance, TrainingStatistics
+
+FORMAT = 1
+_AGAIN = "Run `dvc repro -f normalizers` to fit it again"
+
+
+@dataclass(frozen=True)
+class FittedMode:
+    """One mode for one held-out fold."""
+
+    mode: str
+    kind: str
+    waveform: Waveform  # the variant of the clips' waveforms that the spectrograms are made of
+    options: dict[str, Any]
+    bins: int
+    state: dict[str, Any]  # buffers and parameters as nested lists
+    code: str  # digest of the class's source: other code means another normaliser
+    provenance: Provenance | None  # None: the kind takes nothing from the statistics
+
+    def build(self) -> Normalizer:
+        """A fresh module in the fitted state.
+
+        Raises:
+            IntegrityError: the state does not fit the kind.
+        """
+        kind = kind_named(self.kind)
+        normalizer = kind(options_of(kind, self.options, where=f"norm.{self.mode}"), self.bins)
+        try:
+            state = {name: torch.tensor(values, dtype=torch.float32) for name, values in self.state.items()}
+            normalizer.load_state_dict(state)
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise IntegrityError("damaged normaliser", where=self.mode, got=error, hint=_AGAIN) from error
+        return normalizer
+
+
+def check(mode: str, params: NormParams) -> tuple[type[Normalizer], Options]:
+    """The class and the options of a mode; raises as :func:`fit` does, before any statistics exist."""
+    kind = kind_named(params.kind)
+    return kind, options_of(kind, params.options, where=f"norm.{mode}")
+
+
+def fit(mode: str, params: NormParams, statistics: TrainingStatistics) -> FittedMode:
+    """Fit one mode to one training set.
+
+    Raises:
+        ConfigurationError: the kind or one of its options is unknown or out of range.
+        IntegrityError: the statistics are of the other waveform variant.
+    """
+    if statistics.provenance.waveform != params.waveform:
+        raise IntegrityError(
+            "statistics of another waveform variant",
+            where=f"norm.{mode}",
+            expected=params.waveform,
+            got=statistics.provenance.waveform,
+        )
+    kind, options = check(mode, params)
+    normalizer = kind.fit(options, statistics)
+    return FittedMode(
+        mode=mode,
+        kind=params.kind,
+        waveform=params.waveform,
+        options=options.model_dump(),
+        bins=normalizer.bins,
+        state={name: value.tolist() for name, value in normalizer.state_dict().items()},
+        code=code_digest(kind),
+        provenance=statistics.provenance if kind.needs_statistics else None,
+    )
+
+
+def write(fitted: FittedMode, path: Path) -> None:
+    """Write a fitted mode as JSON."""
+    write_json(path, {"format": FORMAT, **asdict(fitted)})
+
+
+def read(path: Path) -> FittedMode:
+    """Read what :func:`write` wrote.
+
+    Raises:
+        IntegrityError: the file is missing, damaged, of another format, or made by other code than this.
+    """
+    stored = read_json(path, hint=_AGAIN)
+    try:
+        if stored["format"] != FORMAT:
+            raise ValueError(f"format {stored['format']}")
+        values = {field.name: stored[field.name] for field in fields(FittedMode)}
+        if values["provenance"] is not None:
+            values["provenance"] = Provenance(**values["provenance"])
+        fitted = FittedMode(**values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError("damaged normaliser", where=path, got=error, hint=_AGAIN) from error
+    if fitted.code != code_digest(kind_named(fitted.kind)):
+        raise IntegrityError("a normaliser of other code", where=path, hint=_AGAIN)
+    return fitted
+
+
+def code_digest(kind: type[Normalizer]) -> str:
+    """Digest of the source files of a class and its bases in this package.
+
+    A cell depends on this digest instead of on the whole package, so a new kind does not retrain the old ones.
+    """
+    package = Normalizer.__module__.rpartition(".")[0]
+    files = {inspect.getsourcefile(base) for base in kind.__mro__ if base.__module__.startswith(package)}
+    sources = [Path(file).read_bytes() for file in sorted(file for file in files if file)]
+    return hashlib.sha256(b"\0".join(hashlib.sha256(source).digest() for source in sources)).hexdigest()

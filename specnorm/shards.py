@@ -1,0 +1,184 @@
+"""Spectrograms on disk: one NPY shard a waveform variant and fold, a Parquet index, a manifest written last."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from specnorm.errors import DataError, IntegrityError
+from specnorm.files import atomic_path, fingerprint, read_json, sha256_file, write_json
+from specnorm.params import WAVEFORMS, Waveform
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+INDEX = "clips.parquet"
+_AGAIN = "Run `dvc repro -f spectrograms` to build the shards again"
+
+Spectrograms = NDArray[np.float32]
+
+
+class ShardWriter:
+    """Writes ``[clips, 1, bins, frames]`` row by row, in bounded memory, under a temporary name until it is whole.
+
+    A full disk raises where it happens instead of killing the process, which a memory map would do.
+    """
+
+    def __init__(self, partial: Path, clips: int, bins: int, frames: int) -> None:
+        self.shape = (clips, 1, bins, frames)
+        self._written = 0
+        self._digest = hashlib.sha256()
+        self._file = partial.open("wb")
+        header = {"descr": "<f4", "fortran_order": False, "shape": self.shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+        self._file.flush()
+        with partial.open("rb") as start:
+            self._digest.update(start.read())
+
+    def append(self, spectrogram: Spectrograms) -> None:
+        """Add one clip, ``[1, bins, frames]`` float32 in dB."""
+        if spectrogram.shape != self.shape[1:] or self._written == self.shape[0]:
+            raise ValueError(f"row {self._written} of {self.shape}: got shape {spectrogram.shape}")
+        data = np.ascontiguousarray(spectrogram, dtype="<f4").tobytes()
+        self._file.write(data)
+        self._digest.update(data)
+        self._written += 1
+
+    def close(self) -> dict[str, Any]:
+        """Finish the file; returns its entry for the manifest."""
+        self._file.close()
+        if self._written != self.shape[0]:
+            raise ValueError(f"{self._written} of {self.shape[0]} rows were written")
+        return {"sha256": self._digest.hexdigest(), "shape": list(self.shape), "dtype": "float32"}
+
+
+def shard_name(waveform: Waveform, fold: int) -> str:
+    """Path of a shard below the shards' folder."""
+    return f"{waveform}/fold-{fold}.npy"
+
+
+def write_fold(
+    folder: Path, fold: int, clips: int, bins: int, frames: int, rows: Iterable[dict[Waveform, Spectrograms]]
+) -> dict[str, Any]:
+    """Write one fold's shards, all waveform variants at once; returns their manifest entries by name.
+
+    Args:
+        rows: for each clip, in order, its spectrogram ``[1, bins, frames]`` for each variant.
+    """
+    raw, standardized = (folder / shard_name(waveform, fold) for waveform in WAVEFORMS)
+    with atomic_path(raw) as first, atomic_path(standardized) as second:
+        writers = dict(zip(WAVEFORMS, (ShardWriter(p, clips, bins, frames) for p in (first, second)), strict=True))
+        for row in rows:
+            for waveform, writer in writers.items():
+                writer.append(row[waveform])
+        return {shard_name(waveform, fold): writer.close() for waveform, writer in writers.items()}
+
+
+def write_index(
+    folder: Path, clips: pd.DataFrame, shards: dict[str, Any], *, front_end: dict[str, Any], dataset: dict[str, Any]
+) -> None:
+    """Write the index and then the manifest, which makes the folder valid.
+
+    Args:
+        clips: a row a clip with at least clip, fold, target, label, source, row.
+        shards: manifest entries by shard name, from :func:`write_fold`.
+        front_end: everything that determines a spectrogram's numbers.
+        dataset: provenance of the clips, with their ``digest``.
+    """
+    with atomic_path(folder / INDEX) as partial:
+        clips.to_parquet(partial, index=False)
+        index_digest = sha256_file(partial)
+    manifest = {
+        "format": FORMAT,
+        "shards": shards,
+        "index": {"sha256": index_digest, "clips": len(clips)},
+        "front_end": front_end,
+        "front_end_fingerprint": fingerprint(front_end),
+        "dataset": dataset,
+    }
+    write_json(folder / MANIFEST, manifest)
+
+
+@dataclass(frozen=True)
+class Shards:
+    """A verified view of a shards' folder."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    clips: pd.DataFrame
+
+    @property
+    def folds(self) -> list[int]:
+        """The folds that have clips, in order."""
+        return sorted(int(fold) for fold in self.clips["fold"].unique())
+
+    @property
+    def classes(self) -> list[str]:
+        """Labels in the order of their targets."""
+        pairs = self.clips[["target", "label"]].drop_duplicates().sort_values("target")
+        return [str(label) for label in pairs["label"]]
+
+    @property
+    def front_end_fingerprint(self) -> str:
+        """Fingerprint of the front end that made the spectrograms."""
+        return str(self.manifest["front_end_fingerprint"])
+
+    @property
+    def dataset_digest(self) -> str:
+        """Digest of the clips and labels that the spectrograms were made of."""
+        return str(self.manifest["dataset"]["digest"])
+
+    def of_fold(self, fold: int) -> pd.DataFrame:
+        """The fold's clips in the order of its shards' rows."""
+        return self.clips[self.clips["fold"] == fold].sort_values("row", ignore_index=True)
+
+    def load(self, waveform: Waveform, fold: int) -> Spectrograms:
+        """One shard ``[clips, 1, bins, frames]``, memory-mapped, after its digest was checked.
+
+        Raises:
+            IntegrityError: the shard is missing, or its bytes, shape or type are not those of the manifest.
+        """
+        name = shard_name(waveform, fold)
+        path = self.folder / name
+        entry = self.manifest["shards"].get(name)
+        if entry is None:
+            raise DataError("no such shard", where=self.folder / MANIFEST, expected=f"folds {self.folds}", got=name)
+        try:
+            digest = sha256_file(path)
+        except OSError as error:
+            raise IntegrityError("unreadable shard", where=path, got=error.strerror, hint=_AGAIN) from error
+        if digest != entry["sha256"]:
+            raise IntegrityError("changed shard", where=path, expected=entry["sha256"], got=digest, hint=_AGAIN)
+        array: Spectrograms = np.load(path, mmap_mode="r", allow_pickle=False)
+        if list(array.shape) != entry["shape"] or array.dtype != np.float32:
+            raise IntegrityError("wrong shard", where=path, expected=entry["shape"], got=array.shape, hint=_AGAIN)
+        return array
+
+
+def open_shards(folder: Path) -> Shards:
+    """Open a folder of shards.
+
+    Raises:
+        IntegrityError: there is no manifest (the folder was never finished), or it or the index is not what was written.
+    """
+    manifest = read_json(folder / MANIFEST, hint=_AGAIN)
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise IntegrityError("wrong manifest", where=folder / MANIFEST, expected=f"format {FORMAT}", hint=_AGAIN)
+    if manifest["front_end_fingerprint"] != fingerprint(manifest["front_end"]):
+        raise IntegrityError("edited manifest", where=folder / MANIFEST, hint=_AGAIN)
+    index = folder / INDEX
+    try:
+        digest = sha256_file(index)
+    except OSError as error:
+        raise IntegrityError("unreadable index", where=index, got=error.strerror, hint=_AGAIN) from error
+    if digest != manifest["index"]["sha256"]:
+        raise IntegrityError(
+            "changed index", where=index, expected=manifest["index"]["sha256"], got=digest, hint=_AGAIN
+        )
+    return Shards(folder, manifest, pd.read_parquet(index))

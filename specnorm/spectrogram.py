@@ -1,0 +1,180 @@
+"""The front end: a waveform becomes a spectrogram in decibels."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+import torchaudio
+from numpy.typing import NDArray
+from torch import Tensor
+
+from specnorm.errors import ConfigurationError, DataError
+from specnorm.params import LinearParams, MelParams
+
+# Part of the fingerprint of everything made from spectrograms: raise it with any change to the numbers that the same
+# bytes and settings give, here or in `specnorm.audio`.
+NUMERICS_VERSION = 1
+
+# Far beyond any waveform, and its power is still far below float32's largest value for the longest window.
+_HIGHEST_AMPLITUDE = 1e12
+
+
+def describe(params: LinearParams | MelParams) -> dict[str, Any]:
+    """What determines the numbers of a spectrogram, as JSON-like values to take a fingerprint of."""
+    return {"numerics_version": NUMERICS_VERSION, **params.model_dump(mode="json")}
+
+
+class FrontEnd(torch.nn.Module):
+    """Waveform [..., samples] -> dB spectrogram [..., 1, bins, frames], float32.
+
+    The power spectrogram of ``torchaudio`` (Hann window, centred frames, reflect padding), summed into mel bands where
+    ``params`` says so, then 10 log10(max(power, amin)). With ``top_db``, levels are raised to at least the clip's own
+    maximum less ``top_db``, each clip by itself, whatever stands beside it in the batch.
+
+    Raises:
+        ConfigurationError: a mel band holds no FFT bin, ``n_fft`` is odd, or ``amin`` is nothing in float32.
+    """
+
+    def __init__(self, params: LinearParams | MelParams) -> None:
+        super().__init__()
+        self.params = params
+        _check(params)
+        if isinstance(params, MelParams):
+            self.power = _mel_spectrogram(params)
+        else:
+            self.power = torchaudio.transforms.Spectrogram(
+                n_fft=params.n_fft, win_length=params.win_length, hop_length=params.hop_length, power=2.0
+            )
+
+    @property
+    def bins(self) -> int:
+        """Number of frequency bins, or mel bands."""
+        return self.params.bins
+
+    @property
+    def frames(self) -> int:
+        """Number of frames of a clip."""
+        return self.params.frames
+
+    @property
+    def bin_frequencies_hz(self) -> NDArray[np.float64]:
+        """Centre of each bin in Hz, float64 [bins]: of the FFT bins, or of the mel bands."""
+        if isinstance(self.params, MelParams):
+            return _mel_centres_hz(self.params)
+        return np.arange(self.bins, dtype=np.float64) * self.params.sample_rate / self.params.n_fft
+
+    @property
+    def floor_db(self) -> float:
+        """The level of digital silence, the lowest there is: 10 log10(amin)."""
+        return float(self._level_db(torch.zeros(1, 1, 1)))
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Waveform float32 [..., samples] -> level in dB, float32 [..., 1, bins, frames].
+
+        Raises:
+            DataError: the last axis is not a clip's length, there is no clip, or a value is not float32 or not finite.
+        """
+        if not waveform.numel() or waveform.shape[-1] != self.params.samples:
+            raise DataError(
+                "bad waveform",
+                where="the front end",
+                expected=f"{self.params.samples} samples on the last axis of one clip or more",
+                got=f"shape {tuple(waveform.shape)}",
+            )
+        if waveform.dtype != torch.float32:
+            raise DataError("bad waveform", where="the front end", expected="float32", got=waveform.dtype)
+        # One pass: a NaN makes the maximum a NaN, and no comparison with it is true.
+        if not waveform.abs().amax() <= _HIGHEST_AMPLITUDE:
+            bad = torch.nonzero(~(waveform.abs() <= _HIGHEST_AMPLITUDE))[0].tolist()
+            raise DataError(
+                "bad waveform",
+                where="the front end",
+                expected="finite values",
+                got=f"{waveform[tuple(bad)].item()} at index {bad}",
+            )
+        # Mixed precision would round the mel bands to bfloat16, by up to 0.2 dB.
+        with torch.autocast(waveform.device.type, enabled=False):
+            return self._level_db(self.power(waveform).unsqueeze(-3))
+
+    def _level_db(self, power: Tensor) -> Tensor:
+        """Power [..., 1, bins, frames] -> dB; torchaudio's ``top_db`` takes the maximum over the last three axes."""
+        level: Tensor = torchaudio.functional.amplitude_to_DB(
+            power, multiplier=10.0, amin=self.params.amin, db_multiplier=0.0, top_db=self.params.top_db
+        )
+        return level
+
+
+def _check(params: LinearParams | MelParams) -> None:
+    if params.n_fft % 2:
+        # An odd one loses the last frame, and torchaudio's mel filters assume that the last bin is at half the rate.
+        raise ConfigurationError("bad parameter spectrogram.n_fft", expected="an even number", got=params.n_fft)
+    limits = torch.finfo(torch.float32)
+    if not limits.tiny <= params.amin <= limits.max:
+        raise ConfigurationError(
+            "bad parameter spectrogram.amin", expected=f"{limits.tiny:.3g} to {limits.max:.3g}", got=params.amin
+        )
+
+
+def _mel_spectrogram(params: MelParams) -> torch.nn.Module:
+    with warnings.catch_warnings():
+        # torchaudio only warns of empty filters, and without their number.
+        warnings.filterwarnings("ignore", message="At least one mel filterbank has all zero values")
+        transform: torch.nn.Module = torchaudio.transforms.MelSpectrogram(
+            sample_rate=params.sample_rate,
+            n_fft=params.n_fft,
+            win_length=params.win_length,
+            hop_length=params.hop_length,
+            power=2.0,
+            n_mels=params.n_mels,
+            f_min=params.f_min,
+            f_max=_f_max(params),
+            mel_scale=params.mel_scale,
+            norm=params.mel_norm,
+        )
+    filters = transform.get_buffer("mel_scale.fb")  # [FFT bins, bands]
+    empty = int((filters.amax(dim=0) == 0).sum())
+    if empty:
+        raise ConfigurationError(
+            "too many mel bands for the FFT: bands without an FFT bin",
+            where="spectrogram",
+            expected=0,
+            got=f"{empty} of {params.n_mels}",
+            hint=f"Lower n_mels, or raise n_fft ({params.n_fft}) or f_min ({params.f_min:g} Hz)",
+        )
+    return transform
+
+
+def _f_max(params: MelParams) -> float:
+    return params.sample_rate / 2 if params.f_max is None else params.f_max
+
+
+def _mel_centres_hz(params: MelParams) -> NDArray[np.float64]:
+    """Peaks of the triangular filters: equal steps on the mel scale between ``f_min`` and ``f_max``."""
+    lowest, highest = (_hz_to_mel(frequency, params.mel_scale) for frequency in (params.f_min, _f_max(params)))
+    mels = np.linspace(lowest, highest, params.n_mels + 2)[1:-1]
+    return np.array([_mel_to_hz(mel, params.mel_scale) for mel in mels])
+
+
+# The two scales: O'Shaughnessy (1987) as in HTK, and Slaney's Auditory Toolbox (1998), linear below 1 kHz.
+_SLANEY_STEP_HZ, _SLANEY_KNEE_HZ, _SLANEY_LOG_STEP = 200 / 3, 1000.0, math.log(6.4) / 27
+
+
+def _hz_to_mel(frequency: float, scale: str) -> float:
+    if scale == "htk":
+        return 2595.0 * math.log10(1.0 + frequency / 700.0)
+    if frequency < _SLANEY_KNEE_HZ:
+        return frequency / _SLANEY_STEP_HZ
+    return _SLANEY_KNEE_HZ / _SLANEY_STEP_HZ + math.log(frequency / _SLANEY_KNEE_HZ) / _SLANEY_LOG_STEP
+
+
+def _mel_to_hz(mel: float, scale: str) -> float:
+    if scale == "htk":
+        return float(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
+    knee = _SLANEY_KNEE_HZ / _SLANEY_STEP_HZ
+    if mel < knee:
+        return mel * _SLANEY_STEP_HZ
+    return _SLANEY_KNEE_HZ * math.exp((mel - knee) * _SLANEY_LOG_STEP)

@@ -1,0 +1,192 @@
+"""Training statistics: the merged moments of the folds that a held-out fold is not among, with their provenance."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from specnorm.errors import DataError, IntegrityError
+from specnorm.files import fingerprint, read_json, write_json
+from specnorm.moments import Moments, merged
+from specnorm.params import StatisticsParams, Waveform
+from specnorm.shards import Shards
+
+FORMAT = 1
+_AGAIN = "Run `dvc repro -f statistics` to compute it again"
+_INTEGER_FIELDS = ("count", "floor_count")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a set of statistics was computed from, and so where it may be used."""
+
+    waveform: Waveform
+    held_out_fold: int
+    folds_merged: list[int]
+    clips: int
+    clips_digest: str  # of the merged clips' names
+    dataset_digest: str
+    front_end: dict[str, Any]
+    front_end_fingerprint: str
+    fraction: float  # share of every clip's frames
+    seed: int  # of the choice of frames; 0 where all are used
+
+    def check(self, shards: Shards, held_out_fold: int, where: object) -> None:
+        """Refuse statistics that do not belong to this training set.
+
+        Raises:
+            IntegrityError: another front end, another data set, or a held-out clip among the merged ones.
+        """
+        expected = training_clips(shards, held_out_fold)
+        facts = [
+            ("front end", shards.front_end_fingerprint, self.front_end_fingerprint),
+            ("data set", shards.dataset_digest, self.dataset_digest),
+            ("held-out fold", held_out_fold, self.held_out_fold),
+            ("merged folds", [fold for fold in shards.folds if fold != held_out_fold], self.folds_merged),
+            ("number of clips", len(expected), self.clips),
+            ("clips", clips_digest(expected), self.clips_digest),
+        ]
+        for what, wanted, found in facts:
+            if wanted != found:
+                raise IntegrityError(
+                    f"statistics of another {what}", where=where, expected=wanted, got=found, hint=_AGAIN
+                )
+
+
+@dataclass(frozen=True)
+class TrainingStatistics:
+    """Moments per frequency bin of one training set, and where they come from."""
+
+    provenance: Provenance
+    bins: Moments
+    bin_frequencies_hz: list[float]
+
+    @property
+    def pooled(self) -> Moments:
+        """The moments of all bins as one, ``[1]``."""
+        return self.bins.pooled()
+
+
+def training_clips(shards: Shards, held_out_fold: int) -> list[str]:
+    """Names of the clips outside the held-out fold, in order."""
+    return sorted(str(clip) for clip in shards.clips.loc[shards.clips["fold"] != held_out_fold, "clip"])
+
+
+def clips_digest(names: list[str]) -> str:
+    """Digest of a set of clips' names."""
+    return fingerprint(sorted(names))
+
+
+def fold_moments(shards: Shards, waveform: Waveform, fold: int, params: StatisticsParams) -> Moments:
+    """Moments per bin of one fold, one clip at a time; reads nothing outside the fold.
+
+    With ``fraction`` below 1 they are estimated from that share of the frames of every clip, drawn without
+    replacement. Frames of all clips say more than all frames of some clips, because clips differ in level by tens of
+    decibels and neighbouring frames hardly do.
+
+    Raises:
+        IntegrityError: a value is not finite; the message names the clip and the bin.
+    """
+    floor_db = float(10 * np.log10(shards.manifest["front_end"]["amin"]))
+    names = shards.of_fold(fold)["clip"]
+    parts = []
+    for row, spectrogram in enumerate(shards.load(waveform, fold)):
+        values = np.asarray(spectrogram[0])  # [bins, frames]
+        if not np.isfinite(values).all():
+            bad = int(np.argwhere(~np.isfinite(values))[0, 0])
+            raise IntegrityError(
+                "a value is not finite", where=f"clip {names[row]}, bin {bad}", hint="Rebuild the shards"
+            )
+        if params.fraction < 1:
+            frames = values.shape[1]
+            chosen = max(1, round(params.fraction * frames))
+            generator = np.random.default_rng([params.seed, fold, row])
+            values = values[:, np.sort(generator.choice(frames, chosen, replace=False))]
+        parts.append(Moments.of(values, floor_db))
+    return merged(parts)
+
+
+def training_statistics(
+    shards: Shards, waveform: Waveform, moments: dict[int, Moments], held_out_fold: int, params: StatisticsParams,
+    bin_frequencies_hz: list[float],
+) -> TrainingStatistics:  # fmt: skip
+    """Merge the moments of every fold but the held-out one.
+
+    Raises:
+        DataError: no clip is left to train on.
+    """
+    folds = [fold for fold in sorted(moments) if fold != held_out_fold]
+    names = training_clips(shards, held_out_fold)
+    if not folds:
+        raise DataError("no fold left to train on", where=f"fold {held_out_fold} held out", got=shards.folds)
+    provenance = Provenance(
+        waveform=waveform,
+        held_out_fold=held_out_fold,
+        folds_merged=folds,
+        clips=len(names),
+        clips_digest=clips_digest(names),
+        dataset_digest=shards.dataset_digest,
+        front_end=shards.manifest["front_end"],
+        front_end_fingerprint=shards.front_end_fingerprint,
+        fraction=params.fraction,
+        seed=params.seed if params.fraction < 1 else 0,
+    )
+    return TrainingStatistics(provenance, merged([moments[fold] for fold in folds]), bin_frequencies_hz)
+
+
+def write(statistics: TrainingStatistics, path: Path) -> None:
+    """Write one JSON file: provenance, then a list a field with a value a bin, then the pooled values."""
+    pooled = statistics.pooled
+    write_json(
+        path,
+        {
+            "format": FORMAT,
+            **asdict(statistics.provenance),
+            "bins": {"frequency_hz": statistics.bin_frequencies_hz, **_columns(statistics.bins)},
+            "global": {name: values[0] for name, values in _columns(pooled).items()},
+        },
+    )
+
+
+def read(path: Path) -> TrainingStatistics:
+    """Read what :func:`write` wrote.
+
+    Raises:
+        IntegrityError: the file is missing, damaged, of another format, or holds impossible values.
+    """
+    stored = read_json(path, hint=_AGAIN)
+    if not isinstance(stored, dict) or stored.get("format") != FORMAT:
+        raise IntegrityError("wrong statistics", where=path, expected=f"format {FORMAT}", hint=_AGAIN)
+    try:
+        provenance = Provenance(**{field.name: stored[field.name] for field in fields(Provenance)})
+        columns = stored["bins"]
+        bins = Moments(
+            **{
+                field.name: np.asarray(columns[field.name], np.int64 if field.name in _INTEGER_FIELDS else np.float64)
+                for field in fields(Moments)
+            }
+        )
+        frequencies = [float(value) for value in columns["frequency_hz"]]
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise IntegrityError("damaged statistics", where=path, got=error, hint=_AGAIN) from error
+    sizes = {len(frequencies)} | {getattr(bins, field.name).size for field in fields(Moments)}
+    possible = (
+        len(sizes) == 1
+        and all(np.isfinite(getattr(bins, field.name)).all() for field in fields(Moments))
+        and (bins.count > 0).all()
+        and (bins.m2 >= 0).all()
+        and (bins.minimum <= bins.maximum).all()
+        and ((bins.floor_count >= 0) & (bins.floor_count <= bins.count)).all()
+    )
+    if not possible:
+        raise IntegrityError("impossible statistics", where=path, expected="finite moments of every bin", hint=_AGAIN)
+    return TrainingStatistics(provenance, bins, frequencies)
+
+
+def _columns(moments: Moments) -> dict[str, list[Any]]:
+    columns = {field.name: getattr(moments, field.name).tolist() for field in fields(Moments)}
+    # Derived, for the reader: the deviation that a normaliser divides by, and the share of cells at the floor.
+    return {**columns, "deviation": moments.deviation.tolist(), "floor_share": moments.floor_share.tolist()}

@@ -1,0 +1,1 @@
+"""The training of one cell: recipe, device, batches, checkpoint, loop."""

@@ -1,0 +1,1 @@
+"""The pipeline's commands, one a stage: read the parameters, call specnorm, write the outputs."""

@@ -1,0 +1,28 @@
+"""Fetch, copy or generate the data set's archive and audit its table.
+
+Reads `dataset`; writes `data/raw/`. Run it with `python -m stages.download`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from specnorm.datasets.acquire import acquire
+from specnorm.params import Params
+from stages import runner
+
+
+def work(params: Params, _: argparse.Namespace) -> None:
+    info = acquire(params.dataset, runner.ARCHIVE, root=runner.root(), cache=runner.cache() / "downloads")
+    for warning in info["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"{info['clips']} clips, {len(info['classes'])} classes, folds {info['folds']}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    return runner.run(work, argv, outputs=lambda _: [runner.ARCHIVE])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

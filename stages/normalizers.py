@@ -1,0 +1,39 @@
+"""Fit every normalisation mode to every training set of the protocol.
+
+Reads `data/statistics/`, `norm` and `protocol.folds`; writes `data/normalizers/<norm>/fold-<k>.json`. A cell depends
+on its own file alone, so a new mode, or new code of another mode, leaves it as it is. Run it with
+`python -m stages.normalizers`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from specnorm import statistics
+from specnorm.errors import ConfigurationError
+from specnorm.normalization import fitted
+from specnorm.params import Params
+from stages import runner
+
+
+def work(params: Params, _: argparse.Namespace) -> None:
+    known = sorted(int(folder.name.removeprefix("fold-")) for folder in runner.STATISTICS.glob("fold-*"))
+    unknown = [fold for fold in params.protocol.folds if fold not in known]
+    if unknown:
+        raise ConfigurationError(
+            "no such fold", where="protocol.folds", expected=f"some of {known}, the data set's folds", got=unknown
+        )
+    for fold in params.protocol.folds:
+        for mode, settings in params.norm.items():
+            found = statistics.read(runner.STATISTICS / f"fold-{fold}" / f"{settings.waveform}.json")
+            fitted.write(fitted.fit(mode, settings, found), runner.normalizer_path(mode, fold))
+    print(f"{', '.join(params.norm)} fitted for folds {params.protocol.folds}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    return runner.run(work, argv, outputs=lambda _: [runner.NORMALIZERS])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

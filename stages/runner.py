@@ -1,0 +1,102 @@
+"""What every stage's command shares: its arguments, its lock, and errors as one line with an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from specnorm import cells, files, params
+from specnorm.errors import SpecnormError
+from specnorm.normalization import fitted
+
+ARCHIVE = Path("data/raw")
+SHARDS = Path("data/spectrograms")
+STATISTICS = Path("data/statistics")
+NORMALIZERS = Path("data/normalizers")
+CELLS = Path("data/cells")
+COMPARISON = Path("data/comparison")
+
+_INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
+
+
+def root() -> Path:
+    """The repository: experiments run in temporary copies of it, and DVC names the original."""
+    return Path(os.environ.get("DVC_ROOT", "")).resolve()
+
+
+def cache() -> Path:
+    """Where work that must outlive a run is kept: unfinished downloads, checkpoints."""
+    return root() / ".cache"
+
+
+def cell_folder(norm: str, fold: int, seed: int) -> Path:
+    """The output of one training run."""
+    return CELLS / norm / f"fold-{fold}" / f"seed-{seed}"
+
+
+def stored_cells(loaded: params.Params) -> list[cells.StoredCell]:
+    """The cells that the parameters name, mode by mode: never a folder that merely lies there."""
+    return [
+        cells.read(cell_folder(norm, fold, seed))
+        for norm in loaded.norm
+        for fold in loaded.protocol.folds
+        for seed in loaded.protocol.seeds
+    ]
+
+
+def normalizer_path(norm: str, fold: int) -> Path:
+    """A mode fitted for one held-out fold."""
+    return NORMALIZERS / norm / f"fold-{fold}.json"
+
+
+def run(
+    work: Callable[[params.Params, argparse.Namespace], None],
+    argv: list[str] | None,
+    *,
+    outputs: Callable[[argparse.Namespace], list[Path]] = lambda arguments: [],
+    arguments: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
+) -> int:
+    """Check all parameters, take the stage's lock, work, and turn an error of ours into one line; returns the exit code.
+
+    Args:
+        work: the stage.
+        argv: the command line without the program's name.
+        outputs: the folders that the stage writes; two processes never write the same one at a time.
+        arguments: adds the stage's own arguments.
+    """
+    name = Path(sys.modules[work.__module__].__file__ or "stage").stem
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=sys.modules[work.__module__].__doc__)
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
+    arguments(parser)
+    parsed = parser.parse_args(argv)
+    warnings.showwarning = _one_line
+    try:
+        loaded = params.load(Path("params.yaml"))
+        for mode, settings in loaded.norm.items():
+            fitted.check(mode, settings)
+        with ExitStack() as locks:
+            for folder in outputs(parsed):
+                lock = Path(".cache/locks") / f"{'-'.join(folder.parts)}.lock"
+                locks.enter_context(files.exclusive(lock))
+                files.clean_partials(folder)
+            work(loaded, parsed)
+    except SpecnormError as error:
+        if parsed.verbose:
+            traceback.print_exc()
+        print(f"{name}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    return 0
+
+
+def _one_line(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
+    if issubclass(category, UserWarning):
+        print(f"warning: {message}", file=sys.stderr)

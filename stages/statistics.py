@@ -1,0 +1,41 @@
+"""Compute the training statistics of every held-out fold and waveform variant.
+
+Reads `data/spectrograms/` and `statistics`; writes `data/statistics/fold-<k>/<variant>.json`. Run it with
+`python -m stages.statistics`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from specnorm import statistics
+from specnorm.params import WAVEFORMS, Params
+from specnorm.shards import open_shards
+from specnorm.spectrogram import FrontEnd
+from stages import runner
+
+
+def work(params: Params, _: argparse.Namespace) -> None:
+    shards = open_shards(runner.SHARDS)
+    frequencies = FrontEnd(params.spectrogram).bin_frequencies_hz.tolist()
+    for waveform in WAVEFORMS:
+        moments = {
+            fold: statistics.fold_moments(shards, waveform, fold, params.statistics) for fold in shards.folds
+        }
+        for fold in shards.folds:
+            found = statistics.training_statistics(shards, waveform, moments, fold, params.statistics, frequencies)
+            statistics.write(found, runner.STATISTICS / f"fold-{fold}" / f"{waveform}.json")
+            pooled = found.pooled
+            print(
+                f"fold {fold} held out, {waveform}: mean {pooled.mean[0]:.2f} dB, deviation "
+                f"{pooled.deviation[0]:.2f} dB, {pooled.floor_share[0]:.1%} of the cells at the floor"
+            )
+
+
+def main(argv: list[str] | None = None) -> int:
+    return runner.run(work, argv, outputs=lambda _: [runner.STATISTICS])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

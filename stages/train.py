@@ -1,0 +1,122 @@
+"""Train one cell: one mode, one held-out fold, one seed.
+
+Reads `data/spectrograms/`, its own file of `data/normalizers/`, `model` and `train`; writes
+`data/cells/<norm>/fold-<k>/seed-<s>/`. Run it with `python -m stages.train --norm global --fold 1 --seed 0`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from specnorm import cells, files
+from specnorm.errors import ConfigurationError
+from specnorm.normalization import fitted
+from specnorm.params import Params
+from specnorm.shards import open_shards
+from specnorm.training import device, loop
+from specnorm.training.checkpoint import Checkpoint
+from stages import runner
+
+
+def work(params: Params, arguments: argparse.Namespace) -> None:
+    norm, fold, seed = arguments.norm, arguments.fold, arguments.seed
+    if norm not in params.norm:
+        raise ConfigurationError("no such mode", where="--norm", expected=f"one of {', '.join(params.norm)}", got=norm)
+    started = time.perf_counter()
+    choice = device.choose(params.train.device, params.train.precision)
+    print(f"{norm}, fold {fold} held out, seed {seed}: {choice.reason}", flush=True)
+
+    # 1. The data, and the proof that no held-out clip shaped its own normalisation.
+    shards = open_shards(runner.SHARDS)
+    normalizer = fitted.read(runner.normalizer_path(norm, fold))
+    if normalizer.provenance is not None:
+        normalizer.provenance.check(shards, fold, runner.normalizer_path(norm, fold))
+    training = [other for other in shards.folds if other != fold]
+    cell = loop.Cell(
+        fold=fold,
+        seed=seed,
+        classes=len(shards.classes),
+        train=cells.clips_of(shards, normalizer.waveform, training),
+        held_out=cells.clips_of(shards, normalizer.waveform, [fold]),
+        normalizer=normalizer.build,
+    )
+
+    # 2. What the result depends on.
+    origin = {
+        "norm": norm,
+        "fold": fold,
+        "seed": seed,
+        "dataset": shards.dataset_digest,
+        "front_end": shards.front_end_fingerprint,
+        "normalizer": files.sha256_file(runner.normalizer_path(norm, fold)),
+        "model": params.model.model_dump(),
+        "train": params.train.model_dump(),
+    }
+    run = {
+        "device": choice.device.type,
+        "device_name": _device_name(choice.device),
+        "precision": choice.precision,
+        "reason": choice.reason,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+    identity = {**origin, "fingerprint": files.fingerprint(origin)}
+    checkpoint = Checkpoint(
+        runner.cache() / "checkpoints" / f"{norm}-{fold}-{seed}-{identity['fingerprint'][:16]}.safetensors",
+        files.fingerprint([identity, run]),
+    )
+
+    # 3. Train, write, forget the checkpoint.
+    result = loop.train(cell, params.model, params.train, choice, checkpoint=checkpoint, report=_report(params))
+    seconds = {"train_seconds": sum(result.epoch_seconds), "total_seconds": time.perf_counter() - started}
+    run |= {"epochs_run": len(result.epoch_seconds), **{name: round(value, 3) for name, value in seconds.items()}}
+    cells.write(runner.cell_folder(norm, fold, seed), result, cell.held_out, identity, run)
+    checkpoint.remove()
+
+
+def main(argv: list[str] | None = None) -> int:
+    return runner.run(work, argv, outputs=_outputs, arguments=_arguments)
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--norm", required=True, help="the normalisation mode")
+    parser.add_argument("--fold", required=True, type=int, help="the held-out fold")
+    parser.add_argument("--seed", required=True, type=int, help="draws the initial weights and the order of clips")
+
+
+def _outputs(arguments: argparse.Namespace) -> list[Path]:
+    return [runner.cell_folder(arguments.norm, arguments.fold, arguments.seed)]
+
+
+def _report(params: Params) -> Callable[[loop.EpochRow], None]:
+    last = time.perf_counter()
+
+    def line(row: loop.EpochRow) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        print(
+            f"epoch {row['epoch']:.0f}/{params.train.epochs}  loss {row['train_loss']:.3f}  held-out loss "
+            f"{row['valid_loss']:.3f}  accuracy {row['valid_accuracy']:.3f}  {now - last:.1f} s",
+            flush=True,
+        )
+        last = now
+
+    return line
+
+
+def _device_name(chosen: torch.device) -> str:
+    if chosen.type == "cuda":
+        return torch.cuda.get_device_name(chosen)
+    return str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
