@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from specnorm import audio, shards
-from specnorm.datasets.acquire import Dataset
+from specnorm.datasets.dataset import Dataset
 from specnorm.params import LinearParams, MelParams, Waveform
 from specnorm.spectrogram import FrontEnd, describe
 

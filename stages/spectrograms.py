@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from specnorm.datasets.acquire import open_dataset
+from specnorm.datasets.dataset import open_dataset
 from specnorm.extraction import extract
 from specnorm.params import Params
 from stages import runner
