@@ -389,9 +389,6 @@ def _downmix(samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], tuple[s
 
 
 def _resample_sinc(waveform: NDArray[np.float32], orig_hz: int, target_hz: int) -> NDArray[np.float32]:
-    import torch  # heavy, and only this method needs them
-    import torchaudio.functional
-
     divisor = math.gcd(orig_hz, target_hz)
     orig, target = orig_hz // divisor, target_hz // divisor
     kernel = target * (orig + 2 * math.ceil(6 * orig / (0.99 * min(orig, target))))
@@ -402,6 +399,9 @@ def _resample_sinc(waveform: NDArray[np.float32], orig_hz: int, target_hz: int) 
             got=kernel,
             hint="Set spectrogram.resampler to polyphase",
         )
+    import torch  # heavy, and only this method needs them
+    import torchaudio.functional
+
     resampled = torchaudio.functional.resample(torch.from_numpy(waveform), orig_hz, target_hz)
     return np.asarray(resampled.numpy(), dtype=np.float32)
 

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from specnorm.errors import IntegrityError
 from specnorm.files import atomic_path, read_json, write_json
+from specnorm.params import Waveform
 from specnorm.shards import Shards
 from specnorm.training.batches import Clips
 from specnorm.training.loop import Result, score
@@ -42,13 +43,13 @@ class StoredCell:
         return self.predictions[names].to_numpy(np.float64)
 
 
-def clips_of(shards: Shards, waveform: Any, folds: list[int]) -> Clips:
+def clips_of(shards: Shards, waveform: Waveform, folds: list[int]) -> Clips:
     """The clips of some folds as tensors in memory, in the order of the folds and of their rows."""
     arrays = [shards.load(waveform, fold) for fold in folds]
     tables = pd.concat([shards.of_fold(fold) for fold in folds], ignore_index=True)
     return Clips(
         torch.from_numpy(np.concatenate(arrays)),
-        torch.from_numpy(tables["target"].to_numpy(np.int64)),
+        torch.from_numpy(tables["target"].to_numpy(np.int64, copy=True)),
         [str(name) for name in tables["clip"]],
     )
 

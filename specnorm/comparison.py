@@ -17,7 +17,7 @@ _SHARED = ("dataset", "front_end", "model", "train")  # what must be equal in ev
 
 @dataclass(frozen=True)
 class Comparison:
-    """``cells``: a row a cell; ``summary``: a row a mode, in the order of the modes given; ``curves``: a row an epoch."""
+    """``cells``: a row a cell; ``summary``: a row a mode, in the given order; ``curves``: a row an epoch."""
 
     cells: pd.DataFrame
     summary: pd.DataFrame
@@ -27,8 +27,8 @@ class Comparison:
 def compare(stored: list[StoredCell], shards: Shards) -> Comparison:
     """Tabulate cells; every one must have predicted exactly the clips of its held-out fold.
 
-    Accuracy and macro F1 (over the classes that the fold has) are computed from the predictions; the deviation is over
-    a mode's cells (``ddof`` 1; empty for a single cell).
+    Accuracy and macro F1 (over the classes that the fold has) are computed from the predictions; the deviation is
+    over a mode's cells (``ddof`` 1; empty for a single cell).
 
     Raises:
         IntegrityError: a cell was trained on other data or settings than the rest, or scored on other clips.

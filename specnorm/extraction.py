@@ -82,9 +82,7 @@ def extract(
 
                 members = [str(member) for member in clips["member"]]
                 number = int(str(fold))
-                entries |= shards.write_fold(
-                    folder, number, len(clips), params.bins, params.frames, rows(members)
-                )
+                entries |= shards.write_fold(folder, number, len(clips), params.bins, params.frames, rows(members))
                 table = clips[["clip", "fold", "target", "label", "source"]].reset_index(drop=True)
                 index.append(table.assign(row=np.arange(len(clips)), **pd.DataFrame(facts)))
     finally:

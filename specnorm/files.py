@@ -32,7 +32,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield partial
         with partial.open("rb+") as handle:
             os.fsync(handle.fileno())
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         raise ResourceError(
             "cannot write a file", where=path, got=error.strerror or error, hint="Free space or fix the permissions"

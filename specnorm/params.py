@@ -213,7 +213,7 @@ class _NoDuplicates(yaml.SafeLoader):
 
 
 def _mapping(loader: _NoDuplicates, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key) for key, _ in node.value]  # type: ignore[no-untyped-call]
+    keys = [loader.construct_object(key) for key, _ in node.value]
     for key in keys:
         if keys.count(key) > 1:
             raise ConfigurationError("a key stands twice", where=f"line {node.start_mark.line + 1}", got=repr(key))
@@ -277,7 +277,9 @@ def refusal(error: ValidationError, *, where: object) -> ConfigurationError:
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     given = first["input"]
     got = f"{given!r} ({type(given).__name__})" if not isinstance(given, dict | list) else None
-    return ConfigurationError(f"bad parameter {key}" if key else "bad parameters", where=where, expected=message, got=got)
+    return ConfigurationError(
+        f"bad parameter {key}" if key else "bad parameters", where=where, expected=message, got=got
+    )
 
 
 def _known_names() -> list[str]:

@@ -165,7 +165,7 @@ def open_shards(folder: Path) -> Shards:
     """Open a folder of shards.
 
     Raises:
-        IntegrityError: there is no manifest (the folder was never finished), or it or the index is not what was written.
+        IntegrityError: there is no manifest (the folder was never finished), or it or the index was changed.
     """
     manifest = read_json(folder / MANIFEST, hint=_AGAIN)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:

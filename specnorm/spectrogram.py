@@ -78,7 +78,7 @@ class FrontEnd(torch.nn.Module):
         Raises:
             DataError: the last axis is not a clip's length, there is no clip, or a value is not float32 or not finite.
         """
-        if not waveform.numel() or waveform.shape[-1] != self.params.samples:
+        if not waveform.numel() or waveform.shape[-1:] != (self.params.samples,):
             raise DataError(
                 "bad waveform",
                 where="the front end",

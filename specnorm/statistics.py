@@ -16,7 +16,6 @@ from specnorm.shards import Shards
 
 FORMAT = 1
 _AGAIN = "Run `dvc repro -f statistics` to compute it again"
-_INTEGER_FIELDS = ("count", "floor_count")
 
 
 @dataclass(frozen=True)
@@ -164,10 +163,9 @@ def read(path: Path) -> TrainingStatistics:
         provenance = Provenance(**{field.name: stored[field.name] for field in fields(Provenance)})
         columns = stored["bins"]
         bins = Moments(
-            **{
-                field.name: np.asarray(columns[field.name], np.int64 if field.name in _INTEGER_FIELDS else np.float64)
-                for field in fields(Moments)
-            }
+            count=np.asarray(columns["count"], np.int64),
+            floor_count=np.asarray(columns["floor_count"], np.int64),
+            **{name: np.asarray(columns[name], np.float64) for name in ("mean", "m2", "minimum", "maximum")},
         )
         frequencies = [float(value) for value in columns["frequency_hz"]]
     except (KeyError, TypeError, ValueError, OverflowError) as error:

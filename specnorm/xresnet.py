@@ -87,7 +87,7 @@ def _initialise(network: nn.Sequential, generator: torch.Generator, stem_init: s
                 nn.init.zeros_(module.bias)
         if isinstance(module, ResidualBlock):
             # Each block starts as its shortcut: the last normalisation of the residual path outputs zero.
-            nn.init.zeros_(module.residual[1][1].weight)  # type: ignore[index, arg-type]
+            nn.init.zeros_(module.residual[1][1].weight)  # type: ignore[index]
     if stem_init == "published":
         stem = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
         three = torch.empty(stem.out_channels, 3, *stem.kernel_size)

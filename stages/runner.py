@@ -59,10 +59,10 @@ def run(
     work: Callable[[params.Params, argparse.Namespace], None],
     argv: list[str] | None,
     *,
-    outputs: Callable[[argparse.Namespace], list[Path]] = lambda arguments: [],
-    arguments: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
+    outputs: Callable[[argparse.Namespace], list[Path]] = lambda _: [],
+    arguments: Callable[[argparse.ArgumentParser], None] = lambda _: None,
 ) -> int:
-    """Check all parameters, take the stage's lock, work, and turn an error of ours into one line; returns the exit code.
+    """Check all parameters, take the stage's lock, work, and turn an error of ours into one line with an exit code.
 
     Args:
         work: the stage.
@@ -75,7 +75,7 @@ def run(
     parser.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
     arguments(parser)
     parsed = parser.parse_args(argv)
-    warnings.showwarning = _one_line
+    warnings.showwarning = _one_line  # type: ignore[assignment]
     try:
         loaded = params.load(Path("params.yaml"))
         for mode, settings in loaded.norm.items():
@@ -97,6 +97,6 @@ def run(
     return 0
 
 
-def _one_line(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
+def _one_line(message: Warning | str, category: type[Warning], *_: object) -> None:
     if issubclass(category, UserWarning):
         print(f"warning: {message}", file=sys.stderr)

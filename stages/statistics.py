@@ -20,9 +20,7 @@ def work(params: Params, _: argparse.Namespace) -> None:
     shards = open_shards(runner.SHARDS)
     frequencies = FrontEnd(params.spectrogram).bin_frequencies_hz.tolist()
     for waveform in WAVEFORMS:
-        moments = {
-            fold: statistics.fold_moments(shards, waveform, fold, params.statistics) for fold in shards.folds
-        }
+        moments = {fold: statistics.fold_moments(shards, waveform, fold, params.statistics) for fold in shards.folds}
         for fold in shards.folds:
             found = statistics.training_statistics(shards, waveform, moments, fold, params.statistics, frequencies)
             statistics.write(found, runner.STATISTICS / f"fold-{fold}" / f"{waveform}.json")

@@ -32,7 +32,7 @@ def read_csv_table(source: Source, params: CsvParams) -> tuple[pd.DataFrame, lis
             two folds, or the clips do not suffice for the folds.
         IntegrityError: a clip cannot be read safely.
     """
-    table = _plain(params.table)
+    table = table_name(params)
     prefix = "" if _plain(params.audio) == "." else _plain(params.audio) + "/"
     present = source.names()
     if table not in present:
@@ -63,7 +63,12 @@ def read_csv_table(source: Source, params: CsvParams) -> tuple[pd.DataFrame, lis
     extra = sum(
         name.startswith(prefix) and name.lower().endswith(AUDIO_SUFFIXES) and name not in listed for name in present
     )
-    return clips, [f"{extra} audio files are not in {table} and are left out"] if extra else []
+    return clips, [f"audio files that {table} does not list, left out: {extra}"] if extra else []
+
+
+def table_name(params: CsvParams) -> str:
+    """The CSV's member name in the source."""
+    return _plain(params.table)
 
 
 def _plain(path: str) -> str:
@@ -84,7 +89,8 @@ def _by_filename(rows: list[Row], column: str) -> dict[str, Row]:
 
 
 def _made_folds(labels: dict[str, str], groups: dict[str, str], params: CsvParams, where: str) -> dict[str, int]:
-    targets, groups_of_clips = np.array(list(labels.values())), np.array(list(groups.values()))
+    targets = np.array(list(labels.values()))
+    wholes = np.array(list(groups.values())) if params.group_column else None
     count = params.folds
     units = len(set(groups.values()))
     if units < count:
@@ -99,7 +105,7 @@ def _made_folds(labels: dict[str, str], groups: dict[str, str], params: CsvParam
         with warnings.catch_warnings():
             # A label with fewer clips than folds is allowed; the table refuses one that stands in a single fold.
             warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-            for fold, (_, held_out) in enumerate(splitter.split(targets, targets, groups_of_clips), start=1):
+            for fold, (_, held_out) in enumerate(splitter.split(targets, targets, wholes), start=1):
                 folds.update((names[index], fold) for index in held_out)
     except ValueError as error:
         raise DataError(

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from specnorm.datasets.transfer import discard_part, fetch_part, refuse_url, visible_url
+from specnorm.datasets.transfer import discard_part, fetch_part
+from specnorm.datasets.urls import refuse_url, visible_url
 from specnorm.errors import IntegrityError, ResourceError
 from specnorm.files import exclusive
 
@@ -59,23 +60,28 @@ def download(
             and one with too few is kept.
     """
     refuse_url(url)
-    with exclusive(destination.with_name(f".{destination.name}.lock"), timeout_s=LOCK_TIMEOUT_S):
-        if destination.is_file() and zipfile.is_zipfile(destination):
-            present = _digests(destination, md5)
-            if present.md5_matches or accept_other_bytes:
-                return present
-        part = fetch_part(url, destination, sleep=sleep, progress=progress)
-        try:
-            found = _verified(part, url, size, md5, accept_other_bytes)
-        except IntegrityError:
-            discard_part(destination)
-            raise
-        try:
+    try:
+        with exclusive(destination.with_name(f".{destination.name}.lock"), timeout_s=LOCK_TIMEOUT_S):
+            if destination.is_file() and zipfile.is_zipfile(destination):
+                present = _digests(destination, md5)
+                if present.md5_matches or accept_other_bytes:
+                    return present
+            part = fetch_part(url, destination, sleep=sleep, progress=progress)
+            try:
+                found = _verified(part, url, size, md5, accept_other_bytes)
+            except IntegrityError:
+                discard_part(destination)
+                raise
             part.replace(destination)
-        except OSError as error:
-            raise ResourceError("cannot write a file", where=destination, got=error.strerror) from error
-        discard_part(destination)
-        return found._replace(path=destination)
+            discard_part(destination)
+            return found._replace(path=destination)
+    except OSError as error:
+        raise ResourceError(
+            "cannot keep a download",
+            where=destination,
+            got=error.strerror or error,
+            hint="Free space or fix the permissions, then rerun: what came is kept",
+        ) from error
 
 
 def _verified(part: Path, url: str, size: int | None, md5: str, accept_other_bytes: bool) -> DownloadResult:

@@ -103,7 +103,7 @@ def read_esc_table(source: Source, params: EscParams) -> tuple[pd.DataFrame, lis
 
     listed = {audio + entry.filename for entry in entries}
     extra = sum(name.startswith(audio) and name.endswith((".wav", ".ogg")) and name not in listed for name in present)
-    warnings = [f"{extra} audio files are not in {_TABLE} and are left out"] if extra else []
+    warnings = [f"audio files that {_TABLE} does not list, left out: {extra}"] if extra else []
     if params.complete:
         for member in members:
             check_header(source, member)

@@ -26,11 +26,13 @@ class Row:
         """The value of ``column``.
 
         Raises:
-            DataError: it is empty.
+            DataError: it is empty or holds a control character.
         """
         value = self.values[column]
         if not value:
             raise self.fault(column, "a value", "nothing")
+        if any(ord(character) < 32 for character in value):
+            raise self.fault(column, "plain text", f"a control character: {value!r}")
         return value
 
     def integer(self, column: str, low: int, high: int | None = None) -> int:

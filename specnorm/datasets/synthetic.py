@@ -147,12 +147,13 @@ def _frequency_modulated(source: np.random.Generator) -> Take:
 
 def _chirp(source: np.random.Generator) -> Take:
     """A sinusoid that glides over 0.6 to 2 octaves, always up or always down, and starts again."""
-    octaves, period = source.uniform(0.6, 2.0) * source.choice([-1, 1]), source.uniform(0.3, 1.0)
-    centre = _log_uniform(source, 400, 1500)
+    octaves = source.uniform(0.6, 2.0) * (1 if source.random() < 0.5 else -1)
+    period, centre = source.uniform(0.3, 1.0), _log_uniform(source, 400, 1500)
 
     def take(seconds: Samples, _: np.random.Generator) -> Samples:
-        frequency = centre * 2 ** (octaves * (seconds / period % 1 - 0.5))
-        return np.sin(2 * np.pi * np.cumsum(frequency) * (seconds[1] - seconds[0]))
+        frequency = centre * np.exp2(octaves * (seconds / period % 1 - 0.5))
+        cycles: Samples = np.cumsum(frequency) * (seconds[1] - seconds[0])
+        return np.sin(2 * np.pi * cycles)
 
     return take
 
@@ -164,9 +165,9 @@ def _harmonic_stack(source: np.random.Generator) -> Take:
     phases = source.uniform(0, 2 * np.pi, harmonics.size)
 
     def take(seconds: Samples, _: np.random.Generator) -> Samples:
-        stack: Samples = np.zeros(seconds.size)
+        stack = np.zeros_like(seconds)
         for number, phase in zip(harmonics, phases, strict=True):
-            stack += number**-fall * np.sin(2 * np.pi * number * fundamental * seconds + phase)
+            stack += float(number) ** -fall * np.sin(2 * np.pi * number * fundamental * seconds + phase)
         return stack
 
     return take
@@ -214,13 +215,21 @@ def _decaying_resonances(source: np.random.Generator) -> Take:
 
 
 def _filtered_noise(source: np.random.Generator) -> Take:
-    """Steady noise in a band of 0.3 to 1.2 octaves."""
-    return _band(source)
+    """Steady Gaussian noise in a band, a Gaussian over log frequency of 0.3 to 1.2 octaves."""
+    centre, octaves = _log_uniform(source, 300, 2500), source.uniform(0.3, 1.2)
+
+    def take(seconds: Samples, generator: np.random.Generator) -> Samples:
+        spectrum = np.fft.rfft(generator.standard_normal(seconds.size))
+        frequency = np.fft.rfftfreq(seconds.size, seconds[1] - seconds[0])
+        distance = np.log2(np.maximum(frequency, 1.0) / centre) / (octaves / 2)
+        return np.fft.irfft(spectrum * np.exp(-0.5 * distance**2), seconds.size)
+
+    return take
 
 
 def _noise_bursts(source: np.random.Generator) -> Take:
     """Band noise that is gated on and off, 4 to 12 times a second."""
-    band, rate, duty = _band(source), _log_uniform(source, 4, 12), source.uniform(0.2, 0.6)
+    band, rate, duty = _filtered_noise(source), _log_uniform(source, 4, 12), source.uniform(0.2, 0.6)
 
     def take(seconds: Samples, generator: np.random.Generator) -> Samples:
         return band(seconds, generator) * (seconds * rate % 1 < duty)
@@ -240,19 +249,6 @@ CLASSES: dict[str, Callable[[np.random.Generator], Take]] = {
     "noise_bursts": _noise_bursts,
     "tone": _tone,
 }
-
-
-def _band(source: np.random.Generator) -> Take:
-    """Gaussian noise with a Gaussian pass band over log frequency."""
-    centre, octaves = _log_uniform(source, 300, 2500), source.uniform(0.3, 1.2)
-
-    def take(seconds: Samples, generator: np.random.Generator) -> Samples:
-        spectrum = np.fft.rfft(generator.standard_normal(seconds.size))
-        frequency = np.fft.rfftfreq(seconds.size, seconds[1] - seconds[0])
-        distance = np.log2(np.maximum(frequency, 1.0) / centre) / (octaves / 2)
-        return np.fft.irfft(spectrum * np.exp(-0.5 * distance**2), seconds.size)
-
-    return take
 
 
 def _struck(seconds: Samples, onsets: Samples, strengths: Samples, modes: list[tuple[float, float, float]]) -> Samples:

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
 from tqdm import tqdm
 
-from specnorm.errors import ConfigurationError, IntegrityError, ResourceError, SpecnormError
+from specnorm.datasets.urls import next_url, refuse_url, visible_url
+from specnorm.errors import IntegrityError, ResourceError, SpecnormError
 from specnorm.files import read_json, write_json
 
 ATTEMPTS = 4
@@ -24,10 +24,10 @@ READ_TIMEOUT_S = 12.0  # with the waits between attempts, a silent server costs 
 LONGEST_WAIT_S = 60.0  # whatever a server asks for
 REDIRECTS = 5
 
-_CHUNK = 2**18
+_CHUNK = 2**14  # bytes; of an incomplete chunk nothing is kept
 _HELPED_BY_WAITING = {408, 425, 429, 500, 502, 503, 504}
 _REDIRECT = {301, 302, 303, 307, 308}
-_CONTENT_RANGE = re.compile(r"^bytes (\d+)-(\d+)/(\d+|\*)$")
+_CONTENT_RANGE = re.compile(r"^bytes (\d+)-\d+/(\d+|\*)$")
 
 
 class _Transient(Exception):  # noqa: N818 (never leaves this module)
@@ -45,17 +45,6 @@ class _Remembered(NamedTuple):
     url: str
     etag: str | None
     size: int | None
-
-
-def visible_url(url: str) -> str:
-    """The URL without user, password, query and fragment, fit for messages and files.
-
-    Example:
-        >>> visible_url("https://me:secret@example.org/a.zip?token=1")
-        'https://example.org/a.zip'
-    """
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def part_of(destination: Path) -> Path:
@@ -80,7 +69,8 @@ def fetch_part(url: str, destination: Path, *, sleep: Callable[[float], None] = 
 
     Raises:
         ConfigurationError: the URL is not http or https.
-        ResourceError: the server cannot be reached, refuses, or fails in every attempt; the disk is full.
+        OSError: the disk is full or cannot be written.
+        ResourceError: the server cannot be reached, refuses, or fails in every attempt.
         IntegrityError: the body is shorter than announced in every attempt (the part is kept), or a redirect leads
             from https to anything else.
     """
@@ -94,43 +84,7 @@ def fetch_part(url: str, destination: Path, *, sleep: Callable[[float], None] = 
                 raise failure.final from failure
             wait_s = 2.0 ** (attempt - 1) if failure.wait_s is None else failure.wait_s
             sleep(min(wait_s, LONGEST_WAIT_S))
-        except OSError as error:
-            raise ResourceError(
-                "cannot write a download", where=part_of(destination), got=error.strerror, hint="Free space, then rerun"
-            ) from error
     raise AssertionError
-
-
-def refuse_url(url: str) -> None:
-    """Refuse an address that is not on the web.
-
-    Raises:
-        ConfigurationError: the URL is not http or https, or names no host.
-    """
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        good = False
-    if not good:
-        raise ConfigurationError(
-            "bad URL", expected="http://... or https://...", got=repr(url.split("?")[0].rpartition("@")[2])
-        )
-
-
-def next_url(url: str, location: str) -> str:
-    """Where a redirect leads.
-
-    Raises:
-        IntegrityError: it leads off the web, or from https to an address that anyone on the way can change.
-    """
-    following = urljoin(url, location)
-    scheme, before = urlsplit(following).scheme, urlsplit(url).scheme
-    if scheme not in ("http", "https") or (before == "https" and scheme != "https"):
-        raise IntegrityError(
-            "unsafe redirect", where=visible_url(url), expected=f"{before}://...", got=visible_url(following)
-        )
-    return following
 
 
 def _gather(url: str, destination: Path, progress: bool) -> None:
@@ -225,9 +179,8 @@ def _resumable(url: str, destination: Path) -> tuple[int, _Remembered | None]:
 
 def _goes_on(response: requests.Response, have: int, memory: _Remembered) -> bool:
     match = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
-    if match is None or int(match[1]) != have or response.headers.get("ETag", memory.etag) != memory.etag:
-        return False
-    return match[3] == "*" or memory.size in (None, int(match[3]))
+    same = response.headers.get("ETag", memory.etag) == memory.etag
+    return match is not None and int(match[1]) == have and same
 
 
 def _announced(response: requests.Response) -> int | None:
@@ -257,7 +210,7 @@ def _sorted_out(error: requests.RequestException, url: str, part: Path, total: i
         "download failed",
         where=visible_url(url),
         got=reason,
-        hint="Check the network, then rerun: the download goes on where it stopped if the server allows",
+        hint="Check the network and rerun, or fetch the file by hand and set dataset.source",
     )
     if isinstance(error, requests.exceptions.SSLError):
         return ResourceError("untrusted server", where=visible_url(url), got=reason)

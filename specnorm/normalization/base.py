@@ -29,7 +29,7 @@ class Normalizer(nn.Module, ABC):
 
     kind: ClassVar[str] = ""
     needs_statistics: ClassVar[bool] = False  # whether fit takes more from the statistics than the number of bins
-    Options: ClassVar[type[Options]] = Options
+    options_type: ClassVar[type[Options]] = Options
     _kinds: ClassVar[dict[str, type[Normalizer]]] = {}
 
     def __init__(self, options: Options, bins: int) -> None:
@@ -78,6 +78,6 @@ def options_of(kind: type[Normalizer], values: dict[str, Any], *, where: object)
         ConfigurationError: a field is unknown, missing, of the wrong type or out of range.
     """
     try:
-        return kind.Options.model_validate(values)
+        return kind.options_type.model_validate(values)
     except ValidationError as error:
         raise refusal(error, where=where) from None

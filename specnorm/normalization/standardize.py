@@ -41,9 +41,7 @@ class _Standardize(Normalizer):
         constant = moments.constant
         if constant.any():
             names = ", ".join(str(index) for index in np.flatnonzero(constant))
-            warnings.warn(
-                f"frequency bins that never vary in training, shifted but not scaled: {names}", stacklevel=2
-            )
+            warnings.warn(f"frequency bins that never vary in training, shifted but not scaled: {names}", stacklevel=2)
         normalizer = cls(options, len(statistics.bins.count))
         scale = np.where(constant, 1.0, moments.deviation)
         normalizer.mean.copy_(torch.from_numpy(moments.mean)[:, None])
@@ -65,7 +63,7 @@ class Global(_Standardize):
     kind = "global"
 
     @staticmethod
-    def _pairs(bins: int) -> int:
+    def _pairs(bins: int) -> int:  # noqa: ARG004
         return 1
 
     @staticmethod

@@ -67,4 +67,3 @@ class Checkpoint:
     def remove(self) -> None:
         """Forget the state; call it when the cell's outputs are written."""
         self.path.unlink(missing_ok=True)
-

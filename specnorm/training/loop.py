@@ -37,7 +37,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Result:
-    """A trained cell: its model, ``history`` with a row an epoch, and ``probabilities`` ``[held-out clips, classes]``."""
+    """A trained cell: ``history`` has a row an epoch, ``probabilities`` are ``[held-out clips, classes]``."""
 
     model: nn.Module
     history: list[EpochRow]
@@ -52,7 +52,7 @@ def train(
     choice: Choice,
     *,
     checkpoint: Checkpoint | None = None,
-    report: Callable[[EpochRow], None] = lambda row: None,
+    report: Callable[[EpochRow], None] | None = None,
 ) -> Result:
     """Train and evaluate one cell; the last epoch's predictions count, never the best epoch's.
 
@@ -85,7 +85,7 @@ def _train(
     params: TrainParams,
     choice: Choice,
     checkpoint: Checkpoint | None,
-    report: Callable[[EpochRow], None],
+    report: Callable[[EpochRow], None] | None,
 ) -> Result:
     def fresh() -> tuple[nn.Sequential, torch.optim.AdamW]:
         model = build_model(cell, model_params).to(choice.device)
@@ -134,7 +134,8 @@ def _train(
         history.append(row)
         if checkpoint is not None:
             checkpoint.save(model, optimizer, history)
-        report(row)
+        if report is not None:
+            report(row)
     if probabilities is None:  # every epoch was in the checkpoint
         probabilities = predict(model, held_out, params.batch_size, choice)
     return Result(model.cpu(), history, probabilities, epoch_seconds)
@@ -167,6 +168,8 @@ def score(probabilities: Tensor, targets: Tensor) -> dict[str, float]:
 
 
 def _logits(model: nn.Module, x: Tensor, choice: Choice) -> Tensor:
-    with torch.autocast(choice.device.type, dtype=choice.autocast or torch.bfloat16, enabled=choice.autocast is not None):
+    with torch.autocast(
+        choice.device.type, dtype=choice.autocast or torch.bfloat16, enabled=choice.autocast is not None
+    ):
         logits: Tensor = model(x)
     return logits.float()

@@ -45,8 +45,8 @@ def one_cycle(step: int, steps: int, peak: float) -> Step:
 
 def optimizer(model: nn.Module, weight_decay: float) -> optim.AdamW:
     """AdamW with decoupled decay on weights alone: none on biases and on the parameters of normalisation layers."""
-    decayed = []
-    free = []
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
             normalises = isinstance(module, nn.modules.batchnorm._BatchNorm)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from specnorm.datasets.archive import Archive
+from specnorm.datasets.esc50 import SHARED_SOURCES, read_esc_table
+from specnorm.datasets.folder import Folder
+from specnorm.datasets.table import COLUMNS, labels_of
+from tests.datasets.layouts import (
+    ESC10,
+    csv_bytes,
+    cut_rows,
+    esc_members,
+    esc_params,
+    published_rows,
+    wav_bytes,
+    write_folder,
+    write_zip,
+)
+
+REAL = Path(__file__).parents[2].parent / "shared" / "data"
+
+
+def test_a_complete_set_passes(tmp_path: Path) -> None:
+    with Archive(write_zip(tmp_path / "esc.zip", esc_members(published_rows()))) as archive:
+        clips, warnings = read_esc_table(archive, esc_params(complete=True))
+        ten, ten_warnings = read_esc_table(archive, esc_params(complete=True, subset="esc10"))
+    assert warnings == ten_warnings == []
+    assert tuple(clips.columns) == COLUMNS
+    assert (len(clips), clips["source"].nunique()) == (2000, 1524)
+    folds = clips.groupby("source")["fold"].unique()
+    assert {source: tuple(found) for source, found in folds.items() if len(found) > 1} == SHARED_SOURCES
+    assert (len(ten), ten["source"].nunique()) == (400, 304)
+    assert labels_of(ten) == [f"class_{target}" for target in ESC10]
+    assert sorted(ten["target"].unique()) == list(range(10))
+
+
+def test_clips_are_sorted_by_fold_and_name(tmp_path: Path) -> None:
+    rows = cut_rows()
+    for name, order in (("forward", rows), ("backward", rows[::-1])):
+        with Archive(write_zip(tmp_path / name, esc_members(order))) as archive:
+            clips, _ = read_esc_table(archive, esc_params())
+        assert clips.iloc[0].tolist() == [
+            "1-111-A-10.ogg", "ESC-50-master/audio/1-111-A-10.ogg", 1, 0, "class_10", "111",
+        ]  # fmt: skip
+        assert clips["clip"].tolist() == [row["filename"] for row in rows]
+        assert clips["fold"].dtype == clips["target"].dtype == "int64"
+
+
+@pytest.mark.parametrize("top", ["", "ESC-50-master/", "any name/"])
+@pytest.mark.parametrize("kind", ["zip", "folder"])
+def test_the_top_folder_may_have_any_name_or_be_absent(tmp_path: Path, top: str, kind: str) -> None:
+    members = esc_members(cut_rows(), top)
+    if kind == "folder":
+        clips, _ = read_esc_table(Folder(write_folder(tmp_path / "esc", members)), esc_params())
+    else:
+        with Archive(write_zip(tmp_path / "esc.zip", members)) as archive:
+            clips, _ = read_esc_table(archive, esc_params())
+    assert clips["member"][0] == f"{top}audio/1-111-A-10.ogg"
+
+
+def test_the_public_copies_of_the_table_read_alike(tmp_path: Path) -> None:
+    plain = csv_bytes(cut_rows())
+    columns = list(cut_rows()[0])
+    variants = {
+        "bom": b"\xef\xbb\xbf" + plain,
+        "crlf": plain.replace(b"\n", b"\r\n"),
+        "shouted": plain.replace(b"True", b"TRUE"),
+        "no-last-newline": plain.rstrip(),
+        "blank-lines": plain.replace(b"\n", b"\n\n"),
+        "reordered": csv_bytes([{column: row[column] for column in reversed(columns)} for row in cut_rows()]),
+        "more": csv_bytes([{"note": 'a, "b"\nc', **row} for row in cut_rows()]),
+    }
+    tables = []
+    for name, table in {"plain": plain, **variants}.items():
+        with Archive(write_zip(tmp_path / name, esc_members(cut_rows(), table=table))) as archive:
+            tables.append(read_esc_table(archive, esc_params())[0])
+    assert all(table.equals(tables[0]) for table in tables[1:])
+
+
+def test_a_cut_and_unlisted_audio_are_said(tmp_path: Path) -> None:
+    members = esc_members(cut_rows()) | {"ESC-50-master/audio/1-9-A-9.wav": b"", "ESC-50-master/audio/notes.txt": b""}
+    with Archive(write_zip(tmp_path / "esc.zip", members)) as archive:
+        _, warnings = read_esc_table(archive, esc_params())
+    assert warnings == [
+        "audio files that meta/esc50.csv does not list, left out: 1",
+        "not held to the published facts: 8 clips of 2 classes, clips a fold 1: 4, 2: 4",
+    ]
+
+
+def test_wav_headers_of_the_published_form_pass(tmp_path: Path) -> None:
+    rows = [row for row in published_rows() if row["esc10"]]
+    rows[0]["filename"] = rows[0]["filename"].replace(".ogg", ".wav")
+    plain = wav_bytes(220500)
+    for data in (plain, plain[:36] + b"LIST\x05\0\0\0INFO!\0" + plain[36:], plain + b"LIST\x04\0\0\0INFO"):
+        members = {**esc_members(rows), f"ESC-50-master/audio/{rows[0]['filename']}": data}
+        with Archive(write_zip(tmp_path / "esc.zip", members)) as archive:
+            assert len(read_esc_table(archive, esc_params(complete=True, subset="esc10"))[0]) == 400
+
+
+@pytest.mark.parametrize("name", ["esc10-wav.zip", "esc10-ogg.zip"])
+def test_the_real_esc10_shows_the_published_facts(name: str) -> None:
+    if not (REAL / name).exists():
+        pytest.skip("the real clips are not here")
+    with Archive(REAL / name) as archive:
+        clips, warnings = read_esc_table(archive, esc_params(complete=True, subset="esc10"))
+    assert warnings == []
+    assert clips["source"].nunique() == 304
+    assert labels_of(clips)[:3] == ["dog", "rooster", "rain"]
