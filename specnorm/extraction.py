@@ -43,6 +43,7 @@ def extract(
         SpecnormError: a clip cannot be read or is not what its header says; nothing is then valid in ``folder``.
     """
     front_end = FrontEnd(params)
+    shards.invalidate(folder)
     workers = workers or os.cpu_count() or 1
 
     def one(member: str) -> _Extracted:

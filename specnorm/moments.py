@@ -59,7 +59,13 @@ class Moments:
         )
 
     def merge(self, other: Moments) -> Moments:
-        """Moments of both sets' values together."""
+        """Moments of both sets' values together.
+
+        Raises:
+            ValueError: the sets have different numbers of bins.
+        """
+        if self.count.shape != other.count.shape:
+            raise ValueError(f"moments of {len(self.count)} and of {len(other.count)} bins")
         count = self.count + other.count
         share = np.divide(other.count, count, out=np.zeros_like(self.mean), where=count > 0)
         step = other.mean - self.mean
@@ -97,11 +103,13 @@ class Moments:
 
     @property
     def constant(self) -> NDArray[np.bool_]:
-        """Bins that do not vary beyond the rounding of their own mean ``[bins]`` (the bound scikit-learn uses)."""
-        eps = np.finfo(np.float64).eps
-        variance = self.variance
-        bound = self.count * eps * variance + (self.count * self.mean * eps) ** 2
-        return np.asarray(variance <= bound)
+        """Bins that do not vary beyond the float32 rounding of their own peak ``[bins]``.
+
+        Spectrograms are float32: a deviation below that rounding is no property of the sound, and dividing by it would
+        turn the last bit of a level into a value of any size.
+        """
+        peak = np.maximum(np.abs(self.minimum), np.abs(self.maximum))
+        return np.asarray(self.deviation <= np.finfo(np.float32).eps * peak)
 
 
 def merged(parts: list[Moments]) -> Moments:

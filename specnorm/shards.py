@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from specnorm.errors import DataError, IntegrityError
+from specnorm.errors import DataError, IntegrityError, ResourceError
 from specnorm.files import atomic_path, fingerprint, read_json, sha256_file, write_json
 from specnorm.params import WAVEFORMS, Waveform
 
@@ -27,7 +29,8 @@ Spectrograms = NDArray[np.float32]
 class ShardWriter:
     """Writes ``[clips, 1, bins, frames]`` row by row, in bounded memory, under a temporary name until it is whole.
 
-    A full disk raises where it happens instead of killing the process, which a memory map would do.
+    A full disk raises where it happens instead of killing the process, which a memory map would do. Leaving the
+    context closes the file; only :meth:`finish` says that it is whole.
     """
 
     def __init__(self, partial: Path, clips: int, bins: int, frames: int) -> None:
@@ -41,6 +44,15 @@ class ShardWriter:
         with partial.open("rb") as start:
             self._digest.update(start.read())
 
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(OSError):  # what is left to write is lost already
+            self._file.close()
+
     def append(self, spectrogram: Spectrograms) -> None:
         """Add one clip, ``[1, bins, frames]`` float32 in dB."""
         if spectrogram.shape != self.shape[1:] or self._written == self.shape[0]:
@@ -50,17 +62,30 @@ class ShardWriter:
         self._digest.update(data)
         self._written += 1
 
-    def close(self) -> dict[str, Any]:
-        """Finish the file; returns its entry for the manifest."""
-        self._file.close()
+    def finish(self) -> dict[str, Any]:
+        """Close the whole file; returns its entry for the manifest."""
         if self._written != self.shape[0]:
             raise ValueError(f"{self._written} of {self.shape[0]} rows were written")
+        self._file.close()
         return {"sha256": self._digest.hexdigest(), "shape": list(self.shape), "dtype": "float32"}
 
 
 def shard_name(waveform: Waveform, fold: int) -> str:
     """Path of a shard below the shards' folder."""
     return f"{waveform}/fold-{fold}.npy"
+
+
+def invalidate(folder: Path) -> None:
+    """Remove the manifest of an earlier build: from here until :func:`write_index` the folder is not valid.
+
+    Raises:
+        ResourceError: it cannot be removed.
+    """
+    manifest = folder / MANIFEST
+    try:
+        manifest.unlink(missing_ok=True)
+    except OSError as error:
+        raise ResourceError("cannot remove a file", where=manifest, got=error.strerror) from error
 
 
 def write_fold(
@@ -72,12 +97,17 @@ def write_fold(
         rows: for each clip, in order, its spectrogram ``[1, bins, frames]`` for each variant.
     """
     raw, standardized = (folder / shard_name(waveform, fold) for waveform in WAVEFORMS)
-    with atomic_path(raw) as first, atomic_path(standardized) as second:
-        writers = dict(zip(WAVEFORMS, (ShardWriter(p, clips, bins, frames) for p in (first, second)), strict=True))
+    with (
+        atomic_path(raw) as first,
+        atomic_path(standardized) as second,
+        ShardWriter(first, clips, bins, frames) as one,
+        ShardWriter(second, clips, bins, frames) as other,
+    ):
+        writers = dict(zip(WAVEFORMS, (one, other), strict=True))
         for row in rows:
             for waveform, writer in writers.items():
                 writer.append(row[waveform])
-        return {shard_name(waveform, fold): writer.close() for waveform, writer in writers.items()}
+        return {shard_name(waveform, fold): writer.finish() for waveform, writer in writers.items()}
 
 
 def write_index(
@@ -143,6 +173,7 @@ class Shards:
 
         Raises:
             IntegrityError: the shard is missing, or its bytes, shape or type are not those of the manifest.
+            DataError: the data set has no such fold.
         """
         name = shard_name(waveform, fold)
         path = self.folder / name
@@ -155,9 +186,20 @@ class Shards:
             raise IntegrityError("unreadable shard", where=path, got=error.strerror, hint=_AGAIN) from error
         if digest != entry["sha256"]:
             raise IntegrityError("changed shard", where=path, expected=entry["sha256"], got=digest, hint=_AGAIN)
-        array: Spectrograms = np.load(path, mmap_mode="r", allow_pickle=False)
-        if list(array.shape) != entry["shape"] or array.dtype != np.float32:
-            raise IntegrityError("wrong shard", where=path, expected=entry["shape"], got=array.shape, hint=_AGAIN)
+        # A digest proves that the file is the manifest's, not that either is ours.
+        try:
+            array: Spectrograms = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise IntegrityError("wrong shard", where=path, expected="an NPY array", got=error, hint=_AGAIN) from error
+        expected, found = ("float32", entry["shape"]), (str(array.dtype), list(array.shape))
+        if found != expected or array.shape[0] != len(self.of_fold(fold)):
+            raise IntegrityError(
+                "wrong shard",
+                where=path,
+                expected=f"{expected} for {len(self.of_fold(fold))} clips",
+                got=found,
+                hint=_AGAIN,
+            )
         return array
 
 
@@ -167,11 +209,7 @@ def open_shards(folder: Path) -> Shards:
     Raises:
         IntegrityError: there is no manifest (the folder was never finished), or it or the index was changed.
     """
-    manifest = read_json(folder / MANIFEST, hint=_AGAIN)
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise IntegrityError("wrong manifest", where=folder / MANIFEST, expected=f"format {FORMAT}", hint=_AGAIN)
-    if manifest["front_end_fingerprint"] != fingerprint(manifest["front_end"]):
-        raise IntegrityError("edited manifest", where=folder / MANIFEST, hint=_AGAIN)
+    manifest = _manifest(folder / MANIFEST)
     index = folder / INDEX
     try:
         digest = sha256_file(index)
@@ -182,3 +220,19 @@ def open_shards(folder: Path) -> Shards:
             "changed index", where=index, expected=manifest["index"]["sha256"], got=digest, hint=_AGAIN
         )
     return Shards(folder, manifest, pd.read_parquet(index))
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    manifest = read_json(path, hint=_AGAIN)
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if not isinstance(manifest, dict) or found != FORMAT:
+        raise IntegrityError("wrong manifest", where=path, expected=f"format {FORMAT}", got=found, hint=_AGAIN)
+    try:
+        recorded, actual = manifest["front_end_fingerprint"], fingerprint(manifest["front_end"])
+        _ = manifest["index"]["sha256"], manifest["dataset"]["digest"], manifest["front_end"]["amin"]
+        _ = [(entry["sha256"], entry["shape"]) for entry in manifest["shards"].values()]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise IntegrityError("damaged manifest", where=path, got=repr(error), hint=_AGAIN) from error
+    if recorded != actual:
+        raise IntegrityError("edited manifest", where=path, expected=f"front end {recorded}", got=actual, hint=_AGAIN)
+    return manifest

@@ -88,6 +88,7 @@ def fold_moments(shards: Shards, waveform: Waveform, fold: int, params: Statisti
 
     Raises:
         IntegrityError: a value is not finite; the message names the clip and the bin.
+        DataError: the data set has no such fold.
     """
     floor_db = float(10 * np.log10(shards.manifest["front_end"]["amin"]))
     names = shards.of_fold(fold)["clip"]
@@ -95,9 +96,12 @@ def fold_moments(shards: Shards, waveform: Waveform, fold: int, params: Statisti
     for row, spectrogram in enumerate(shards.load(waveform, fold)):
         values = np.asarray(spectrogram[0])  # [bins, frames]
         if not np.isfinite(values).all():
-            bad = int(np.argwhere(~np.isfinite(values))[0, 0])
+            frequency_bin, frame = np.argwhere(~np.isfinite(values))[0]
             raise IntegrityError(
-                "a value is not finite", where=f"clip {names[row]}, bin {bad}", hint="Rebuild the shards"
+                "a value is not finite",
+                where=f"clip {names[row]}, bin {frequency_bin}, frame {frame}",
+                got=values[frequency_bin, frame],
+                hint="Run `dvc repro -f spectrograms` to build the shards again",
             )
         if params.fraction < 1:
             frames = values.shape[1]
@@ -115,9 +119,14 @@ def training_statistics(
     """Merge the moments of every fold but the held-out one.
 
     Raises:
-        DataError: no clip is left to train on.
+        DataError: the data set has no such fold, or no clip is left to train on.
+        ValueError: ``moments`` are not those of every fold.
     """
-    folds = [fold for fold in sorted(moments) if fold != held_out_fold]
+    if held_out_fold not in shards.folds:
+        raise DataError("no such fold to hold out", where=shards.folder, expected=shards.folds, got=held_out_fold)
+    folds = [fold for fold in shards.folds if fold != held_out_fold]
+    if not set(folds) <= set(moments) <= set(shards.folds):
+        raise ValueError(f"moments of folds {sorted(moments)} for a data set of folds {shards.folds}")
     names = training_clips(shards, held_out_fold)
     if not folds:
         raise DataError("no fold left to train on", where=f"fold {held_out_fold} held out", got=shards.folds)
@@ -138,27 +147,19 @@ def training_statistics(
 
 def write(statistics: TrainingStatistics, path: Path) -> None:
     """Write one JSON file: provenance, then a list a field with a value a bin, then the pooled values."""
-    pooled = statistics.pooled
-    write_json(
-        path,
-        {
-            "format": FORMAT,
-            **asdict(statistics.provenance),
-            "bins": {"frequency_hz": statistics.bin_frequencies_hz, **_columns(statistics.bins)},
-            "global": {name: values[0] for name, values in _columns(pooled).items()},
-        },
-    )
+    write_json(path, _document(statistics))
 
 
 def read(path: Path) -> TrainingStatistics:
     """Read what :func:`write` wrote.
 
     Raises:
-        IntegrityError: the file is missing, damaged, of another format, or holds impossible values.
+        IntegrityError: the file is missing, damaged, edited, of another format, or holds impossible values.
     """
     stored = read_json(path, hint=_AGAIN)
-    if not isinstance(stored, dict) or stored.get("format") != FORMAT:
-        raise IntegrityError("wrong statistics", where=path, expected=f"format {FORMAT}", hint=_AGAIN)
+    found = stored.get("format") if isinstance(stored, dict) else None
+    if not isinstance(stored, dict) or found != FORMAT:
+        raise IntegrityError("wrong statistics", where=path, expected=f"format {FORMAT}", got=found, hint=_AGAIN)
     try:
         provenance = Provenance(**{field.name: stored[field.name] for field in fields(Provenance)})
         columns = stored["bins"]
@@ -168,11 +169,13 @@ def read(path: Path) -> TrainingStatistics:
             **{name: np.asarray(columns[name], np.float64) for name in ("mean", "m2", "minimum", "maximum")},
         )
         frequencies = [float(value) for value in columns["frequency_hz"]]
+        front_end_fingerprint = fingerprint(provenance.front_end)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise IntegrityError("damaged statistics", where=path, got=error, hint=_AGAIN) from error
-    sizes = {len(frequencies)} | {getattr(bins, field.name).size for field in fields(Moments)}
+        raise IntegrityError("damaged statistics", where=path, got=repr(error), hint=_AGAIN) from error
+    shapes = {(len(frequencies),)} | {getattr(bins, field.name).shape for field in fields(Moments)}
     possible = (
-        len(sizes) == 1
+        len(shapes) == 1
+        and len(frequencies) > 0
         and all(np.isfinite(getattr(bins, field.name)).all() for field in fields(Moments))
         and (bins.count > 0).all()
         and (bins.m2 >= 0).all()
@@ -181,7 +184,27 @@ def read(path: Path) -> TrainingStatistics:
     )
     if not possible:
         raise IntegrityError("impossible statistics", where=path, expected="finite moments of every bin", hint=_AGAIN)
-    return TrainingStatistics(provenance, bins, frequencies)
+    statistics = TrainingStatistics(provenance, bins, frequencies)
+    # The file holds derived values too, and text and numbers that read alike: only what we would write is accepted.
+    with np.errstate(all="ignore"):
+        document = _document(statistics)
+    changed = [key for key in sorted({*stored, *document}) if stored.get(key) != document.get(key)]
+    if provenance.front_end_fingerprint != front_end_fingerprint:
+        changed.append("front_end_fingerprint")
+    if changed:
+        raise IntegrityError(
+            "edited statistics", where=path, expected="values that belong together", got=", ".join(changed), hint=_AGAIN
+        )
+    return statistics
+
+
+def _document(statistics: TrainingStatistics) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        **asdict(statistics.provenance),
+        "bins": {"frequency_hz": statistics.bin_frequencies_hz, **_columns(statistics.bins)},
+        "global": {name: values[0] for name, values in _columns(statistics.pooled).items()},
+    }
 
 
 def _columns(moments: Moments) -> dict[str, list[Any]]:

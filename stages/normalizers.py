@@ -1,8 +1,8 @@
-"""Fit every normalisation mode to every training set of the protocol.
+"""Fit one normalisation mode to every training set of the protocol.
 
-Reads `data/statistics/`, `norm` and `protocol.folds`; writes `data/normalizers/<norm>/fold-<k>.json`. A cell depends
-on its own file alone, so a new mode, or new code of another mode, leaves it as it is. Run it with
-`python -m stages.normalizers`.
+Reads `data/statistics/`, `norm.<mode>` and `protocol.folds`; writes `data/normalizers/<norm>/fold-<k>.json`. A cell
+depends on its own file alone, so a new mode, or new code of another mode, leaves it as it is. Run it with
+`python -m stages.normalizers --norm global`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from specnorm.params import Params
 from stages import runner
 
 
-def work(params: Params, _: argparse.Namespace) -> None:
+def work(params: Params, arguments: argparse.Namespace) -> None:
+    mode = arguments.norm
+    settings = params.norm[mode]
     known = sorted(int(folder.name.removeprefix("fold-")) for folder in runner.STATISTICS.glob("fold-*"))
     unknown = [fold for fold in params.protocol.folds if fold not in known]
     if unknown:
@@ -25,14 +27,18 @@ def work(params: Params, _: argparse.Namespace) -> None:
             "no such fold", where="protocol.folds", expected=f"some of {known}, the data set's folds", got=unknown
         )
     for fold in params.protocol.folds:
-        for mode, settings in params.norm.items():
-            found = statistics.read(runner.STATISTICS / f"fold-{fold}" / f"{settings.waveform}.json")
-            fitted.write(fitted.fit(mode, settings, found), runner.normalizer_path(mode, fold))
-    print(f"{', '.join(params.norm)} fitted for folds {params.protocol.folds}")
+        found = statistics.read(runner.STATISTICS / f"fold-{fold}" / f"{settings.waveform}.json")
+        fitted.write(fitted.fit(mode, settings, found), runner.normalizer_path(mode, fold))
+    print(f"{mode} ({settings.kind}, {settings.waveform} waveform) fitted for folds {params.protocol.folds}")
 
 
 def main(argv: list[str] | None = None) -> int:
-    return runner.run(work, argv, outputs=lambda _: [runner.NORMALIZERS])
+    return runner.run(
+        work,
+        argv,
+        outputs=lambda arguments: [runner.NORMALIZERS / arguments.norm],
+        arguments=runner.norm_argument,
+    )
 
 
 if __name__ == "__main__":

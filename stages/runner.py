@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from specnorm import cells, files, params
-from specnorm.errors import SpecnormError
+from specnorm.errors import ConfigurationError, SpecnormError
 from specnorm.normalization import fitted
 
 ARCHIVE = Path("data/raw")
@@ -80,6 +80,11 @@ def run(
         loaded = params.load(Path("params.yaml"))
         for mode, settings in loaded.norm.items():
             fitted.check(mode, settings)
+        asked = getattr(parsed, "norm", None)
+        if asked is not None and asked not in loaded.norm:
+            raise ConfigurationError(
+                "no such mode", where="--norm", expected=f"one of {', '.join(loaded.norm)}", got=asked
+            )
         with ExitStack() as locks:
             for folder in outputs(parsed):
                 lock = Path(".cache/locks") / f"{'-'.join(folder.parts)}.lock"
@@ -95,6 +100,11 @@ def run(
         print(f"{name}: interrupted", file=sys.stderr)
         return _INTERRUPTED
     return 0
+
+
+def norm_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--norm``."""
+    parser.add_argument("--norm", required=True, help="the normalisation mode")
 
 
 def _one_line(message: Warning | str, category: type[Warning], *_: object) -> None:

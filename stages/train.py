@@ -16,7 +16,6 @@ from pathlib import Path
 import torch
 
 from specnorm import cells, files
-from specnorm.errors import ConfigurationError
 from specnorm.normalization import fitted
 from specnorm.params import Params
 from specnorm.shards import open_shards
@@ -27,8 +26,6 @@ from stages import runner
 
 def work(params: Params, arguments: argparse.Namespace) -> None:
     norm, fold, seed = arguments.norm, arguments.fold, arguments.seed
-    if norm not in params.norm:
-        raise ConfigurationError("no such mode", where="--norm", expected=f"one of {', '.join(params.norm)}", got=norm)
     started = time.perf_counter()
     choice = device.choose(params.train.device, params.train.precision)
     print(f"{norm}, fold {fold} held out, seed {seed}: {choice.reason}", flush=True)
@@ -87,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--norm", required=True, help="the normalisation mode")
+    runner.norm_argument(parser)
     parser.add_argument("--fold", required=True, type=int, help="the held-out fold")
     parser.add_argument("--seed", required=True, type=int, help="draws the initial weights and the order of clips")
 

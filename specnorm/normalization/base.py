@@ -39,10 +39,12 @@ class Normalizer(nn.Module, ABC):
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        if cls.kind:
-            known = Normalizer._kinds.setdefault(cls.kind, cls)
-            if known is not cls and known.__qualname__ != cls.__qualname__:
+        if "kind" in cls.__dict__:
+            known = Normalizer._kinds.get(cls.kind, cls)
+            # A module that is imported anew brings the same class again.
+            if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
                 raise TypeError(f"two normalisers of kind {cls.kind}: {known} and {cls}")
+            Normalizer._kinds[cls.kind] = cls
 
     @classmethod
     def fit(cls, options: Options, statistics: TrainingStatistics) -> Self:

@@ -40,11 +40,15 @@ class FittedMode:
             IntegrityError: the state does not fit the kind.
         """
         kind = kind_named(self.kind)
-        normalizer = kind(options_of(kind, self.options, where=f"norm.{self.mode}"), self.bins)
+        options = options_of(kind, self.options, where=f"norm.{self.mode}")
         try:
+            normalizer = kind(options, self.bins)
             state = {name: torch.tensor(values, dtype=torch.float32) for name, values in self.state.items()}
+            for name, value in state.items():
+                if not value.isfinite().all():
+                    raise ValueError(f"{name} is not finite")
             normalizer.load_state_dict(state)
-        except (RuntimeError, TypeError, ValueError) as error:
+        except (AttributeError, OverflowError, RuntimeError, TypeError, ValueError) as error:
             raise IntegrityError("damaged normaliser", where=self.mode, got=error, hint=_AGAIN) from error
         return normalizer
 
@@ -103,18 +107,19 @@ def read(path: Path) -> FittedMode:
             values["provenance"] = Provenance(**values["provenance"])
         fitted = FittedMode(**values)
     except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError("damaged normaliser", where=path, got=error, hint=_AGAIN) from error
-    if fitted.code != code_digest(kind_named(fitted.kind)):
-        raise IntegrityError("a normaliser of other code", where=path, hint=_AGAIN)
+        raise IntegrityError("damaged normaliser", where=path, got=repr(error), hint=_AGAIN) from error
+    code = code_digest(kind_named(fitted.kind))
+    if fitted.code != code:
+        raise IntegrityError("a normaliser of other code", where=path, expected=code, got=fitted.code, hint=_AGAIN)
     return fitted
 
 
 def code_digest(kind: type[Normalizer]) -> str:
-    """Digest of the source files of a class and its bases in this package.
+    """Digest of the source files of a class and of those of its bases that are normalisers.
 
     A cell depends on this digest instead of on the whole package, so a new kind does not retrain the old ones.
     """
-    package = Normalizer.__module__.rpartition(".")[0]
-    files = {inspect.getsourcefile(base) for base in kind.__mro__ if base.__module__.startswith(package)}
-    sources = [Path(file).read_bytes() for file in sorted(file for file in files if file)]
+    bases = [base for base in kind.__mro__ if issubclass(base, Normalizer)]
+    files = {base.__module__: inspect.getsourcefile(base) for base in bases}
+    sources = [Path(file).read_bytes() for _, file in sorted(files.items()) if file]
     return hashlib.sha256(b"\0".join(hashlib.sha256(source).digest() for source in sources)).hexdigest()

@@ -1,0 +1,56 @@
+# Every target makes .venv by itself when it is missing or older than the lock.
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PYTHONUNBUFFERED := 1
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo repro test lint ui track params lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv from requirements.lock
+
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); sys.exit(None if ok else "expected Python 3.11 to 3.13, got " + sys.version.split()[0] + ". Run make PYTHON=python3.12")'
+	@echo "Installing into $(VENV): about 6 GB, once"
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+demo: $(READY) ## compare four modes on generated sounds: minutes, no network
+	dvc exp run -S experiment=demo
+	@python -m stages.next
+
+repro: $(READY) ## run what params.yaml says; in a fresh clone that is ESC-50
+	dvc repro
+
+test: $(READY) lint ## lint, types, layers, tests, and the demo from a fresh clone
+	python -m pytest
+
+lint: $(READY) ## ruff, mypy, import layers
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+ui: $(READY) ## open the MLflow UI on http://127.0.0.1:5000
+	mlflow ui --backend-store-uri sqlite:///mlflow.db --workers 1
+
+track: $(READY) ## mirror the results into MLflow again
+	python -m stages.track
+
+params: $(READY) ## compose conf/ into params.yaml
+	python -m stages.compose
+
+lock: $(READY) ## pin the newest allowed versions anew (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --no-emit-index-url --quiet --output-file requirements.lock
+
+clean: ## remove what can be made again: outputs, caches, environment
+	rm -rf data .cache dvc_plots .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(VENV)
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

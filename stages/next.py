@@ -1,0 +1,38 @@
+"""Say what a run left behind and what to type next. Run it with `python -m stages.next`; `make demo` ends with it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from specnorm.params import Params
+from stages import runner
+
+_TEXT = """
+{table}
+What was made
+  {comparison}/table.md      the table above, and every cell
+  {comparison}/accuracy.png  the same as a picture
+  {cells}/                   weights, curves and predictions of every cell
+  mlflow.db                  the same as MLflow runs: `make ui`, then tick modes and press Compare
+
+params.yaml now holds the recipe "{recipe}", so `dvc repro` means this recipe, and has nothing to do.
+
+What to type next (after `source .venv/bin/activate`)
+  dvc exp run -S experiment={recipe} -S norm=global     one row of it; nothing is trained again
+  dvc exp run -S experiment={recipe} -S norm=factorial  the two modes that are missing from the grid
+  dvc exp run                                    the defaults again: the whole of ESC-50 (downloads 600 MB)
+"""
+
+
+def work(params: Params, _: argparse.Namespace) -> None:
+    table = (runner.COMPARISON / "table.md").read_text(encoding="utf-8").partition("\n## Cells")[0]
+    print(_TEXT.format(table=table, comparison=runner.COMPARISON, cells=runner.CELLS, recipe=params.recipe))
+
+
+def main(argv: list[str] | None = None) -> int:
+    return runner.run(work, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

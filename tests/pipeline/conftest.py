@@ -1,0 +1,25 @@
+"""One finished tiny run, shared by the tests of a session."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.project import TINY_RUN, Project, copy_of_repository
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose tiny recipe has been run and committed; tests that change it put it back by running it again."""
+    made = copy_of_repository(tmp_path_factory.mktemp("pipeline") / "a project with spaces")
+    made.dvc("exp", "run", *TINY_RUN)
+    made.commit("tiny results")
+    return made
+
+
+@pytest.fixture
+def shared_audio() -> Path:
+    """The folder of real audio beside the checkout."""
+    folder = Path(__file__).parents[3] / "shared/data"
+    if not folder.is_dir():
+        pytest.skip("no real audio beside this checkout")
+    return folder

@@ -1,0 +1,100 @@
+"""What runs again, and what does not, when parameters change."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from tests.pipeline.project import TINY_RUN, Project
+
+pytestmark = pytest.mark.pipeline
+
+CELL_FILES = {"model.safetensors", "history.csv", "predictions.parquet", "metrics.json", "run.json"}
+AFTER = {"compare", "track"}
+
+
+def test_every_output_is_there(project: Project) -> None:
+    data = project.root / "data"
+    for mode in ("none", "global"):
+        assert {path.name for path in (data / f"cells/{mode}/fold-1/seed-0").iterdir()} == CELL_FILES
+    assert {path.name for path in (data / "statistics/fold-2").iterdir()} == {"raw.json", "standardized.json"}
+    cells = pd.read_csv(data / "comparison/cells.csv")
+    assert list(cells.columns) == [
+        "norm", "fold", "seed", "accuracy", "f1_macro", "loss", "train_seconds", "device", "precision",
+    ]  # fmt: skip
+    assert list(cells["norm"]) == ["none", "global"]
+    summary = pd.read_csv(data / "comparison/summary.csv")
+    assert list(summary.columns) == ["norm", "cells", "accuracy_mean", "accuracy_sd", "f1_macro_mean"]
+    assert (project.root / "mlflow.db").is_file()
+    assert not list(project.root.rglob("*.partial"))
+
+
+def test_a_second_repro_does_nothing(project: Project) -> None:
+    ran = project.dvc("repro")
+    assert ran.stages == set()
+    assert "up to date" in ran.output
+
+
+def test_a_training_parameter_retrains_and_extracts_nothing(project: Project) -> None:
+    ran = project.dvc("exp", "run", *TINY_RUN, "-S", "train.epochs=2")
+    assert ran.stages == {"train@none-1-0", "train@global-1-0"} | AFTER
+    difference = json.loads(project.dvc("params", "diff", "--json").output)
+    assert difference["params.yaml"]["train.epochs"] == {"old": 1, "new": 2, "diff": 1}
+    back = project.dvc("exp", "run", *TINY_RUN)
+    assert not {stage for stage in back.stages if stage.startswith("train")}  # the run cache has them
+
+
+def test_a_new_mode_trains_its_own_cells_and_a_removed_one_none(project: Project) -> None:
+    ran = project.dvc("exp", "run", *TINY_RUN, "-S", "norm=[none,global,channel]")
+    assert ran.stages == {"normalizers@channel", "train@channel-1-0"} | AFTER
+    ran = project.dvc("exp", "run", *TINY_RUN, "-S", "norm=global")
+    assert ran.stages == AFTER
+    assert list(pd.read_csv(project.root / "data/comparison/cells.csv")["norm"]) == ["global"]
+    assert list(pd.read_csv(project.root / "data/comparison/summary.csv")["norm"]) == ["global"]
+    assert "none" not in (project.root / "data/comparison/table.md").read_text()
+    project.dvc("exp", "run", *TINY_RUN)
+
+
+def test_statistics_retrain_only_the_modes_that_use_them(project: Project) -> None:
+    ran = project.dvc("exp", "run", *TINY_RUN, "-S", "statistics.fraction=0.5")
+    assert ran.stages == {"statistics", "normalizers@none", "normalizers@global", "train@global-1-0"} | AFTER
+    project.dvc("exp", "run", *TINY_RUN)
+
+
+def test_a_new_kind_of_normaliser_is_one_class_and_one_file(project: Project) -> None:
+    kind = project.root / "specnorm/normalization/halved.py"
+    kind.write_text(
+        '"""Half."""\n\nfrom torch import Tensor\n\nfrom specnorm.normalization.base import Normalizer\n\n\n'
+        'class Halved(Normalizer):\n    """Half of it."""\n\n    kind = "halved"\n\n'
+        "    def forward(self, x: Tensor) -> Tensor:\n        return x / 2\n"
+    )
+    mode = project.root / "conf/norm/halved.yaml"
+    mode.write_text("# @package norm.halved\nkind: halved\nwaveform: raw\n")
+    ran = project.dvc("exp", "run", *TINY_RUN, "-S", "norm=[none,global,halved]")
+    fitted = {"normalizers@none", "normalizers@global", "normalizers@halved"}  # cheap, and the old ones come out equal
+    assert ran.stages == fitted | {"train@halved-1-0"} | AFTER
+    kind.unlink()
+    mode.unlink()
+    project.dvc("exp", "run", *TINY_RUN)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("norm=bogus", ["norm/bogus", "channel", "global", "none"]),
+        ("train.epoch=3", ["epoch"]),
+        ("train.epochs=0", ["train.epochs", "greater than or equal to 1"]),
+        ("train.precision=fp8", ["train.precision", "bf16"]),
+        ("+norm.global.centre=1", ["unknown parameter norm.global.centre"]),
+    ],
+)
+def test_a_bad_parameter_is_refused_before_any_work(project: Project, override: str, said: list[str]) -> None:
+    before = (project.root / "data/comparison/cells.csv").read_text()
+    parameters = (project.root / "params.yaml").read_text()
+    ran = project.dvc("exp", "run", *TINY_RUN, "-S", "dataset.seed=1", "-S", override, fails=True)
+    assert all(word in ran.output for word in said)
+    assert ran.stages <= {"download"}  # the first command of the pipeline is where the parameters are read
+    assert "Traceback" not in ran.output
+    (project.root / "params.yaml").write_text(parameters)
+    project.dvc("checkout")
+    assert (project.root / "data/comparison/cells.csv").read_text() == before
