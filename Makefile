@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo repro test lint ui track params lock clean
+.PHONY: help setup demo repro test lint ui track dag params lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ ui: $(READY) ## open the MLflow UI on http://127.0.0.1:5000
 
 track: $(READY) ## mirror the results into MLflow again
 	python -m stages.track
+
+dag: $(READY) ## draw the pipeline, a box a stage
+	@python -m stages.graph
 
 params: $(READY) ## compose conf/ into params.yaml
 	python -m stages.compose

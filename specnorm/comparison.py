@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import f1_score
 
-from specnorm.cells import PROBABILITY, StoredCell
+from specnorm.cells import HISTORY, METRICS, PREDICTIONS, PROBABILITY, RUN, StoredCell
 from specnorm.errors import IntegrityError
 from specnorm.shards import Shards
 
 _SHARED = ("dataset", "front_end", "model", "train")  # what must be equal in every cell of a fair comparison
+_AGAIN = "Run `dvc repro`"
 
 
 @dataclass(frozen=True)
@@ -25,23 +27,24 @@ class Comparison:
 
 
 def compare(stored: list[StoredCell], shards: Shards) -> Comparison:
-    """Tabulate cells; every one must have predicted exactly the clips of its held-out fold.
+    """Tabulate cells; every mode must have the same folds and seeds, every cell exactly its held-out fold's clips.
 
     Accuracy and macro F1 (over the classes that the fold has) are computed from the predictions; the deviation is
     over a mode's cells (``ddof`` 1; empty for a single cell).
 
     Raises:
-        IntegrityError: a cell was trained on other data or settings than the rest, or scored on other clips.
+        IntegrityError: a cell is damaged, missing, there twice, trained on other data or settings than the rest, or
+            scored on other clips.
     """
+    for cell in stored:
+        _check_whole(cell)
     rows = [_row(cell, shards) for cell in stored]
     for name in _SHARED:
-        reference = stored[0].metrics[name]
-        for cell in stored:
-            if cell.metrics[name] != reference:
-                raise IntegrityError(
-                    f"a cell with another {name}", where=cell.folder, expected=reference, got=cell.metrics[name],
-                    hint="Run `dvc repro`",
-                )  # fmt: skip
+        _check_same(name, stored)
+    for place in sorted({(cell.metrics["norm"], cell.metrics["fold"]) for cell in stored}):
+        own = [cell for cell in stored if (cell.metrics["norm"], cell.metrics["fold"]) == place]
+        _check_same("normalizer", own)
+    _check_complete(stored)
     cells = pd.DataFrame(rows)
     grouped = cells.groupby("norm", sort=False)
     summary = pd.DataFrame(
@@ -61,40 +64,12 @@ def compare(stored: list[StoredCell], shards: Shards) -> Comparison:
 
 def markdown(comparison: Comparison, *, title: str) -> str:
     """Both tables as Markdown, the summary first."""
-    summary = comparison.summary.to_markdown(index=False, floatfmt=".4f", missingval="")
-    cells = comparison.cells.to_markdown(index=False, floatfmt=".4f", missingval="")
-    return f"# {title}\n\n## Modes\n\n{summary}\n\n## Cells\n\n{cells}\n"
+    return f"# {title}\n\n## Modes\n\n{_table(comparison.summary)}\n\n## Cells\n\n{_table(comparison.cells)}\n"
 
 
-def _row(cell: StoredCell, shards: Shards) -> dict[str, object]:
-    metrics, run = cell.metrics, cell.run
-    if metrics["dataset"] != shards.dataset_digest or metrics["front_end"] != shards.front_end_fingerprint:
-        raise IntegrityError("a cell of other spectrograms", where=cell.folder, hint="Run `dvc repro`")
-    expected = shards.of_fold(metrics["fold"])
-    found = cell.predictions
-    same = list(found["clip"]) == list(expected["clip"]) and list(found["target"]) == list(expected["target"])
-    classes = [name for name in found.columns if name.startswith(PROBABILITY)]
-    probabilities = cell.probabilities
-    if not same or len(classes) != len(shards.classes):
-        raise IntegrityError(
-            "predictions of other clips", where=cell.folder, expected=f"the {len(expected)} clips of fold "
-            f"{metrics['fold']}", got=f"{len(found)} clips", hint="Run `dvc repro`",
-        )  # fmt: skip
-    if not np.allclose(probabilities.sum(axis=1), 1.0, atol=1e-3):  # float32 rounding; a NaN fails
-        raise IntegrityError("predictions that are not probabilities", where=cell.folder, hint="Run `dvc repro`")
-    predicted = probabilities.argmax(axis=1)
-    targets = expected["target"].to_numpy()
-    return {
-        "norm": metrics["norm"],
-        "fold": metrics["fold"],
-        "seed": metrics["seed"],
-        "accuracy": float(np.mean(predicted == targets)),
-        "f1_macro": float(f1_score(targets, predicted, labels=np.unique(targets), average="macro", zero_division=0)),
-        "loss": metrics["loss"],
-        "train_seconds": run["train_seconds"],
-        "device": run["device"],
-        "precision": run["precision"],
-    }
+def summary_markdown(comparison: Comparison) -> str:
+    """The summary alone as a Markdown table."""
+    return _table(comparison.summary)
 
 
 def flat(comparison: Comparison) -> dict[str, dict[str, float]]:
@@ -106,4 +81,96 @@ def flat(comparison: Comparison) -> dict[str, dict[str, float]]:
             if np.isfinite(row[name])
         }
         for row in comparison.summary.to_dict("records")
+    }
+
+
+def _table(frame: pd.DataFrame) -> str:
+    shown = frame.astype(object).where(frame.notna(), None)  # tabulate leaves None empty, but writes nan for NaN
+    return shown.to_markdown(index=False, floatfmt=".4f", missingval="")
+
+
+def _check_whole(cell: StoredCell) -> None:
+    parts: dict[str, tuple[object, tuple[str, ...]]] = {
+        METRICS: (cell.metrics, ("norm", "fold", "seed", "normalizer", "accuracy", "loss", "fingerprint", *_SHARED)),
+        RUN: (cell.run, ("train_seconds", "device", "device_name", "precision")),
+        HISTORY: (list(cell.history), ("epoch", "train_loss", "valid_loss", "valid_accuracy")),
+        PREDICTIONS: (list(cell.predictions), ("clip", "target")),
+    }
+    for file, (there, names) in parts.items():
+        missing = [name for name in names if not isinstance(there, dict | list) or name not in there]
+        if missing:
+            raise IntegrityError("damaged cell", where=cell.folder / file, expected=", ".join(missing), hint=_AGAIN)
+
+
+def _check_same(name: str, stored: list[StoredCell]) -> None:
+    reference = stored[0].metrics[name]
+    for cell in stored:
+        if cell.metrics[name] != reference:
+            raise IntegrityError(
+                f"a cell with another {name}", where=cell.folder, expected=reference, got=cell.metrics[name],
+                hint=_AGAIN,
+            )  # fmt: skip
+
+
+def _check_complete(stored: list[StoredCell]) -> None:
+    """A mode's mean over four folds must not stand beside another's over five."""
+    folders: dict[tuple[str, int, int], Path] = {}
+    for cell in stored:
+        place = (cell.metrics["norm"], cell.metrics["fold"], cell.metrics["seed"])
+        if place in folders:
+            raise IntegrityError(
+                "one cell twice: {} fold {} seed {}".format(*place), where=cell.folder,
+                expected=f"it in {folders[place]} alone", hint=_AGAIN,
+            )  # fmt: skip
+        folders[place] = cell.folder
+    for mode in dict.fromkeys(norm for norm, _, _ in folders):
+        for fold, seed in sorted({(fold, seed) for _, fold, seed in folders}):
+            if (mode, fold, seed) not in folders:
+                raise IntegrityError(
+                    "a missing cell", where=f"mode {mode}", expected=f"fold {fold} seed {seed}, which another mode has",
+                    hint=_AGAIN,
+                )  # fmt: skip
+
+
+def _row(cell: StoredCell, shards: Shards) -> dict[str, object]:
+    metrics, run = cell.metrics, cell.run
+    if metrics["dataset"] != shards.dataset_digest or metrics["front_end"] != shards.front_end_fingerprint:
+        raise IntegrityError("a cell of other spectrograms", where=cell.folder, hint=_AGAIN)
+    expected = shards.of_fold(metrics["fold"])
+    found = cell.predictions
+    same = list(found["clip"]) == list(expected["clip"]) and list(found["target"]) == list(expected["target"])
+    if expected.empty or not same:
+        raise IntegrityError(
+            "predictions of other clips", where=cell.folder / PREDICTIONS,
+            expected=f"the {len(expected)} clips of fold {metrics['fold']}", got=f"{len(found)} clips", hint=_AGAIN,
+        )  # fmt: skip
+    classes = [name for name in found.columns if name.startswith(PROBABILITY)]
+    if classes != [f"{PROBABILITY}{index}" for index in range(len(shards.classes))]:
+        raise IntegrityError(
+            "predictions of other classes", where=cell.folder / PREDICTIONS,
+            expected=f"{len(shards.classes)} columns in order", got=f"{len(classes)} columns", hint=_AGAIN,
+        )  # fmt: skip
+    probabilities = cell.probabilities
+    # 1e-3 leaves room for float32 rounding; a NaN fails both.
+    if not (np.all(probabilities >= 0) and np.allclose(probabilities.sum(axis=1), 1.0, rtol=0, atol=1e-3)):
+        raise IntegrityError("predictions that are not probabilities", where=cell.folder / PREDICTIONS, hint=_AGAIN)
+    predicted = probabilities.argmax(axis=1)
+    targets = expected["target"].to_numpy()
+    accuracy = float(np.mean(predicted == targets))
+    # Two ways to the same share of clips; a file from another run differs by a clip at least.
+    if not np.isclose(accuracy, metrics["accuracy"], rtol=0, atol=0.5 / len(targets)):
+        raise IntegrityError(
+            "metrics of other predictions", where=cell.folder / METRICS, expected=f"accuracy {accuracy:.4f}",
+            got=metrics["accuracy"], hint=_AGAIN,
+        )  # fmt: skip
+    return {
+        "norm": metrics["norm"],
+        "fold": metrics["fold"],
+        "seed": metrics["seed"],
+        "accuracy": accuracy,
+        "f1_macro": float(f1_score(targets, predicted, labels=np.unique(targets), average="macro", zero_division=0)),
+        "loss": metrics["loss"],
+        "train_seconds": run["train_seconds"],
+        "device": run["device"],
+        "precision": run["precision"],
     }

@@ -85,9 +85,22 @@ def fingerprint(value: Any) -> str:
 
 
 def clean_partials(folder: Path) -> None:
-    """Remove what an interrupted writer left in ``folder``; call it under the folder's lock."""
-    for partial in folder.glob(f".*{PARTIAL_SUFFIX}"):
+    """Remove what an interrupted writer left in ``folder`` and below; call it under the folder's lock."""
+    for partial in folder.rglob(f".*{PARTIAL_SUFFIX}"):
         partial.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a place for output that can never be written, before any work is done for it.
+
+    Raises:
+        ResourceError: the folder, or the nearest one above it that exists, is a file or is read-only.
+    """
+    place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not place.is_dir():
+        raise ResourceError("cannot write to a folder", where=folder, got=f"{place}, which is a file")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise ResourceError("cannot write to a folder", where=folder, got=f"{place}, which is read-only")
 
 
 @contextmanager
@@ -95,26 +108,30 @@ def exclusive(path: Path, *, timeout_s: float = 0.0) -> Iterator[None]:
     """Hold the lock file ``path``; the operating system frees it when the process ends, however it ends.
 
     Raises:
-        ResourceError: another process holds it after ``timeout_s`` seconds.
+        ResourceError: another process holds it after ``timeout_s`` seconds, or the lock cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     owner = path.with_suffix(".pid")
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=timeout_s)
-    except Timeout:
         try:
-            holder = owner.read_text()
-        except OSError:
-            holder = "unknown"
-        raise ResourceError(
-            "another process is doing the same work",
-            where=path.stem,
-            got=f"a lock held by process {holder}",
-            hint="Wait until it has ended, then run the command again",
-        ) from None
-    try:
-        owner.write_text(str(os.getpid()))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=timeout_s)
+            owner.write_text(str(os.getpid()))
+        except Timeout:
+            raise ResourceError(
+                "another process is doing the same work",
+                where=path.stem,
+                got=f"a lock held by process {_holder(owner)}",
+                hint="Wait until it has ended, then run the command again",
+            ) from None
+        except OSError as error:
+            raise ResourceError("cannot make a lock", where=path, got=error.strerror or error) from error
         yield
     finally:
         lock.release()
+
+
+def _holder(owner: Path) -> str:
+    with suppress(OSError):
+        return owner.read_text() or "unknown"
+    return "unknown"

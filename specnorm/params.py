@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -11,11 +10,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from specnorm.errors import ConfigurationError
+from specnorm.refusal import refusal, relation, shown, written
 
 Waveform = Literal["raw", "standardized"]
 WAVEFORMS: tuple[Waveform, ...] = get_args(Waveform)
 
-_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$")]
+_Name = Annotated[str, written(r"[A-Za-z0-9][A-Za-z0-9_]*", "letters, digits and _, starting with no _")]
 _Seed = Annotated[int, Field(ge=0, lt=2**31)]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -34,14 +34,14 @@ class EscParams(_Strict):
     complete: bool  # hold the published counts to be true; false accepts a cut
     url: str
     size: Annotated[int, Field(gt=0)] | None  # bytes; null where the host promises none
-    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    md5: Annotated[str, written(r"[0-9a-f]{32}", "32 digits from 0 to f")]
 
 
 class CsvParams(_Strict):
     """A folder or a zip of audio files with a CSV that labels them."""
 
     kind: Literal["csv"]
-    source: Annotated[str, Field(min_length=1)]
+    source: Annotated[str, written(r"(?!\?{3}$).+", "a zip or a folder")]  # ??? is Hydra's mark of a value to be given
     table: str  # the CSV's path inside the source
     audio: str  # the folder inside the source that file names are relative to
     filename_column: str
@@ -71,10 +71,12 @@ class _FrontEndParams(_Strict):
     sample_rate: Annotated[int, Field(ge=1000, le=192000)]  # Hz, after resampling
     resampler: Literal["polyphase", "sinc"]
     clip_seconds: Annotated[float, Field(gt=0, le=600)]  # clips are cut or padded with zeros to this
-    n_fft: Annotated[int, Field(ge=2, le=65536)]  # samples
+    # Samples. An odd one loses the last frame, and torchaudio's mel filters take the last bin to be at half the rate.
+    n_fft: Annotated[int, Field(ge=2, le=65536, multiple_of=2)]
     win_length: Annotated[int, Field(ge=1, le=65536)]  # samples
     hop_length: Annotated[int, Field(ge=1, le=65536)]  # samples
-    amin: _Positive  # power; the floor is 10 log10(amin) dB
+    # Power: the floor is 10 log10(amin) dB. Within float32's normal numbers, which the spectrogram is computed in.
+    amin: Annotated[float, Field(ge=2.0**-126, lt=2.0**128)]
     top_db: _Positive | None  # dB below a clip's own maximum; null: no clamp
 
     @property
@@ -90,9 +92,10 @@ class _FrontEndParams(_Strict):
     @model_validator(mode="after")
     def _window_fits(self) -> _FrontEndParams:
         if self.win_length > self.n_fft:
-            raise ValueError(f"win_length {self.win_length} is longer than n_fft {self.n_fft}")
+            raise relation("win_length", f"at most n_fft, {self.n_fft}", self.win_length)
         if self.samples <= self.n_fft // 2:
-            raise ValueError(f"a clip of {self.samples} samples is too short for n_fft {self.n_fft}")
+            least = f"more than {self.n_fft // 2} samples, half of n_fft"
+            raise relation("clip_seconds", least, self.samples)
         return self
 
 
@@ -126,8 +129,10 @@ class MelParams(_FrontEndParams):
     def _band_exists(self) -> MelParams:
         nyquist = self.sample_rate / 2
         f_max = nyquist if self.f_max is None else self.f_max
-        if not self.f_min < f_max <= nyquist:
-            raise ValueError(f"f_min {self.f_min} and f_max {f_max} must satisfy f_min < f_max <= {nyquist} Hz")
+        if f_max > nyquist:
+            raise relation("f_max", f"at most half the sample rate, {nyquist:g} Hz", f_max)
+        if self.f_min >= f_max:
+            raise relation("f_min", f"less than f_max, {f_max:g} Hz", self.f_min)
         return self
 
 
@@ -165,7 +170,7 @@ class ProtocolParams(_Strict):
     def _no_repeats(self) -> ProtocolParams:
         for name, values in (("folds", self.folds), ("seeds", self.seeds)):
             if len(set(values)) != len(values):
-                raise ValueError(f"{name} {values} holds a value twice")
+                raise relation(name, "no value twice", values)
         return self
 
 
@@ -183,7 +188,7 @@ class TrainParams(_Strict):
     batch_size: Annotated[int, Field(ge=2, le=65536)]
     learning_rate: _Positive  # the peak of the one-cycle schedule
     weight_decay: _NotNegative
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+    device: Annotated[str, written(r"auto|cpu|mps|cuda(:[0-9]+)?", "auto, cpu, mps, cuda or cuda:<number>")]
     precision: Literal["auto", "fp32", "bf16"]
 
 
@@ -207,16 +212,51 @@ class Params(_Strict):
     train: TrainParams
     tracking: TrackingParams
 
+    @model_validator(mode="after")
+    def _folds_exist(self) -> Params:
+        folds = _folds_of(self.dataset)
+        unknown = [fold for fold in self.protocol.folds if folds is not None and fold > folds]
+        if unknown:
+            raise relation("protocol.folds", f"folds from 1 to {folds}, the data set's", unknown)
+        return self
+
+
+def _folds_of(dataset: DatasetParams) -> int | None:
+    """How many folds a data set has, where its parameters tell; a fold column is read much later."""
+    if isinstance(dataset, EscParams):
+        return 5
+    if isinstance(dataset, CsvParams) and dataset.fold_column is not None:
+        return None
+    return dataset.folds
+
+
+# The model whose fields stand at a key path; a union's member goes by its tag.
+_SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
+    (): Params,
+    ("dataset", "esc50"): EscParams,
+    ("dataset", "csv"): CsvParams,
+    ("dataset", "synthetic"): SyntheticParams,
+    ("spectrogram", "linear"): LinearParams,
+    ("spectrogram", "mel"): MelParams,
+    ("statistics",): StatisticsParams,
+    ("protocol",): ProtocolParams,
+    ("model",): ModelParams,
+    ("train",): TrainParams,
+    ("tracking",): TrackingParams,
+}
+
 
 class _NoDuplicates(yaml.SafeLoader):
     """YAML's safe subset; a key that stands twice is an error, and 1e-3 is a number as in YAML 1.2."""
 
 
 def _mapping(loader: _NoDuplicates, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise ConfigurationError("a key stands twice", where=f"line {node.start_mark.line + 1}", got=repr(key))
+    seen = []
+    for place, _ in node.value:
+        key = loader.construct_object(place, deep=True)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key} a second time", place.start_mark)
+        seen.append(key)
     return loader.construct_mapping(node, deep=True)
 
 
@@ -243,10 +283,14 @@ def load(path: Path) -> Params:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_NoDuplicates)  # noqa: S506 (a SafeLoader)
     except FileNotFoundError:
         raise ConfigurationError("missing file", where=path, hint="Restore it with `git checkout`") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = path if mark is None else f"{path}, line {mark.line + 1}"
+        raise ConfigurationError("unreadable parameters", where=where, expected="YAML", got=error.problem) from error
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigurationError("unreadable parameters", where=path, expected="YAML", got=error) from error
     if not isinstance(values, dict):
-        raise ConfigurationError("unreadable parameters", where=path, expected="a mapping", got=type(values).__name__)
+        raise ConfigurationError("unreadable parameters", where=path, expected="a mapping", got=shown(values))
     return check(values, where=path)
 
 
@@ -255,36 +299,4 @@ def check(values: dict[str, Any], *, where: object = "parameters") -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise refusal(error, where=where) from None
-
-
-def refusal(error: ValidationError, *, where: object) -> ConfigurationError:
-    """The first fault of a validation as one line, with the key's path and the nearest known name."""
-    details = error.errors()
-    # An unknown key says more than the missing one that it was meant to be.
-    first = next((item for item in details if item["type"] == "extra_forbidden"), details[0])
-    tags = {"esc50", "csv", "synthetic", "linear", "mel"}
-    places = [str(part) for part in first["loc"] if part not in tags or part == first["loc"][-1]]
-    key = ".".join(places)
-    more = f"; {len(details) - 1} more" if len(details) > 1 else ""
-    if first["type"] == "extra_forbidden":
-        missing = [str(item["loc"][-1]) for item in details if item["type"] == "missing"]
-        near = difflib.get_close_matches(places[-1], [*missing, *_known_names()], n=1)
-        hint = f"Did you mean {near[0]}?" if near else "Remove it"
-        return ConfigurationError(f"unknown parameter {key}", where=where, hint=hint)
-    if first["type"] == "missing":
-        return ConfigurationError(f"missing parameter {key}", where=where, hint=f"Add it{more}")
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    given = first["input"]
-    got = f"{given!r} ({type(given).__name__})" if not isinstance(given, dict | list) else None
-    return ConfigurationError(
-        f"bad parameter {key}" if key else "bad parameters", where=where, expected=message, got=got
-    )
-
-
-def _known_names() -> list[str]:
-    models: list[type[BaseModel]] = [
-        Params, EscParams, CsvParams, SyntheticParams, LinearParams, MelParams, StatisticsParams, NormParams,
-        ProtocolParams, ModelParams, TrainParams, TrackingParams,
-    ]  # fmt: skip
-    return [name for model in models for name in model.model_fields]
+        raise refusal(error, where=where, sections=_SECTIONS) from None

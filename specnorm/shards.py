@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,13 +37,11 @@ class ShardWriter:
     def __init__(self, partial: Path, clips: int, bins: int, frames: int) -> None:
         self.shape = (clips, 1, bins, frames)
         self._written = 0
-        self._digest = hashlib.sha256()
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": self.shape})
+        self._digest = hashlib.sha256(header.getvalue())
         self._file = partial.open("wb")
-        header = {"descr": "<f4", "fortran_order": False, "shape": self.shape}
-        np.lib.format.write_array_header_1_0(self._file, header)
-        self._file.flush()
-        with partial.open("rb") as start:
-            self._digest.update(start.read())
+        self._file.write(header.getvalue())  # into the buffer: a full disk is met later, where the file gets closed
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -188,7 +187,7 @@ class Shards:
             raise IntegrityError("changed shard", where=path, expected=entry["sha256"], got=digest, hint=_AGAIN)
         # A digest proves that the file is the manifest's, not that either is ours.
         try:
-            array: Spectrograms = np.load(path, mmap_mode="r", allow_pickle=False)
+            array: Spectrograms = np.lib.format.open_memmap(path, mode="r")  # NPY only, and no objects
         except (OSError, ValueError) as error:
             raise IntegrityError("wrong shard", where=path, expected="an NPY array", got=error, hint=_AGAIN) from error
         expected, found = ("float32", entry["shape"]), (str(array.dtype), list(array.shape))

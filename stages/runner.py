@@ -70,7 +70,7 @@ def run(
         outputs: the folders that the stage writes; two processes never write the same one at a time.
         arguments: adds the stage's own arguments.
     """
-    name = Path(sys.modules[work.__module__].__file__ or "stage").stem
+    name = Path(getattr(sys.modules[work.__module__], "__file__", None) or "stage").stem
     parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=sys.modules[work.__module__].__doc__)
     parser.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
     arguments(parser)
@@ -88,6 +88,7 @@ def run(
         with ExitStack() as locks:
             for folder in outputs(parsed):
                 lock = Path(".cache/locks") / f"{'-'.join(folder.parts)}.lock"
+                files.check_writable(folder)
                 locks.enter_context(files.exclusive(lock))
                 files.clean_partials(folder)
             work(loaded, parsed)

@@ -7,6 +7,7 @@ wherever `MLFLOW_TRACKING_URI` says. Run it with `python -m stages.track`.
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
 import subprocess
 import sys
@@ -27,27 +28,22 @@ def work(params: Params, _: argparse.Namespace) -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "8")
-    from mlflow.exceptions import MlflowException
-
     from specnorm import tracking
 
     root = runner.root()
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
     store = tracking.Store(
-        uri=uri or f"sqlite:///{root / 'mlflow.db'}",
-        artifacts=None if uri else root / "mlartifacts",
+        uri=uri,
+        artifacts=root / "mlartifacts" if uri.startswith("sqlite:") else None,
         experiment=params.tracking.experiment,
     )
     try:
         # MLflow's first use of a fresh database fails when two processes meet in it.
         with files.exclusive(root / ".cache/locks/mlflow.lock", timeout_s=_LOCK_SECONDS):
             added, known = tracking.sync(store, compared, stored, params.model_dump(), _tags())
-    except (MlflowException, OSError, ResourceError) as error:
+    except ResourceError as error:
         failure = ResourceError(
-            "results not mirrored into MLflow",
-            where=params.tracking.experiment,
-            got=error,
-            hint="They are safe in data/; `make track` tries again",
+            f"results not mirrored into MLflow: {error}", hint="They are safe in data/; `make track` tries again"
         )
         if params.tracking.required:
             raise failure from error
@@ -57,11 +53,27 @@ def work(params: Params, _: argparse.Namespace) -> None:
 
 
 def _tags() -> dict[str, str]:
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S607
     return {
-        "mlflow.source.git.commit": commit.stdout.strip(),
+        "mlflow.source.git.commit": _commit(),
+        "mlflow.user": _user(),
         "dvc.experiment": os.environ.get("DVC_EXP_NAME", "workspace"),
     }
+
+
+def _commit() -> str:
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):  # no git, or a copy without its history
+        return "unknown"
+
+
+def _user() -> str:
+    """The login name, as MLflow's own logging says it."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user without a name
+        return "unknown"
 
 
 def main(argv: list[str] | None = None) -> int:

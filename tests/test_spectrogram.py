@@ -142,24 +142,11 @@ def test_mel_bands_without_a_bin_are_refused_with_their_number() -> None:
     assert front_end(transform="mel", n_mels=64, n_fft=1024).bins == 64
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"n_fft": 401}, "spectrogram.n_fft: expected an even number, got 401"),
-        ({"transform": "mel", "n_fft": 1025}, "spectrogram.n_fft: expected an even number, got 1025"),
-        ({"amin": 1e-50}, "spectrogram.amin: expected 1.18e-38 to 3.4e.38, got 1e-50"),
-        ({"amin": 1e50}, "spectrogram.amin: expected .*, got 1e.50"),
-    ],
-)
-def test_settings_that_float32_or_the_transform_cannot_do_are_refused(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
-        front_end(**changes)
-
-
 def test_an_odd_n_fft_would_lose_a_frame() -> None:
     """Why it is refused: the promised shape is one hop too long."""
-    odd = LinearParams.model_validate(PUBLISHED | {"n_fft": 401})
-    assert torch.stft(noise(80000), 401, 200, window=torch.ones(401), return_complex=True).shape[-1] == odd.frames - 1
+    promised = LinearParams.model_validate(PUBLISHED).frames
+    frames = [torch.stft(noise(80000), n, 200, window=torch.ones(n), return_complex=True).shape[-1] for n in (400, 401)]
+    assert frames == [promised, promised - 1]
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (200,), (79999,), (80001,), (80000, 1), (0, 80000), (2, 0)])

@@ -56,7 +56,7 @@ def write_archive(params: SyntheticParams, path: Path, *, progress: bool = False
     rows = []
     total = params.folds * len(CLASSES) * params.sources
     with atomic_path(path) as partial, zipfile.ZipFile(partial, "w") as archive:
-        for source in tqdm(_sources(params), total=total, unit="source", disable=not progress):
+        for source in tqdm(_sources(params), total=total, unit="source", disable=None if progress else True):
             for number, samples in enumerate(_takes(source, params)):
                 clip = f"{source.name}-{number:02d}.wav"
                 rows.append((clip, f"audio/{clip}", source.fold, source.target, source.label, source.name))

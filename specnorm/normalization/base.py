@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
 from specnorm.errors import ConfigurationError
-from specnorm.params import refusal
+from specnorm.refusal import refusal
 from specnorm.statistics import TrainingStatistics
 
 
@@ -73,8 +73,8 @@ def kind_named(name: str) -> type[Normalizer]:
         raise ConfigurationError("unknown kind of normaliser", expected=f"one of {known}", got=name) from None
 
 
-def options_of(kind: type[Normalizer], values: dict[str, Any], *, where: object) -> Options:
-    """Check a mode's own fields.
+def options_of(kind: type[Normalizer], values: dict[str, Any], *, where: str) -> Options:
+    """Check a mode's own fields; ``where`` is their key path.
 
     Raises:
         ConfigurationError: a field is unknown, missing, of the wrong type or out of range.
@@ -82,4 +82,4 @@ def options_of(kind: type[Normalizer], values: dict[str, Any], *, where: object)
     try:
         return kind.options_type.model_validate(values)
     except ValidationError as error:
-        raise refusal(error, where=where) from None
+        raise refusal(error, where=None, section=where, sections={(): kind.options_type}) from None

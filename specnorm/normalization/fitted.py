@@ -105,6 +105,8 @@ def read(path: Path) -> FittedMode:
         values = {field.name: stored[field.name] for field in fields(FittedMode)}
         if values["provenance"] is not None:
             values["provenance"] = Provenance(**values["provenance"])
+        if not isinstance(values["kind"], str):
+            raise TypeError(f"kind {values['kind']}")
         fitted = FittedMode(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError("damaged normaliser", where=path, got=repr(error), hint=_AGAIN) from error

@@ -1,0 +1,116 @@
+"""How a refused parameter is told: one line with the key's path, what was expected, what stood there."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import reprlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from specnorm.errors import ConfigurationError
+
+_LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+
+
+def written(pattern: str, words: str) -> AfterValidator:
+    """Holds a string to ``pattern``; a refusal says what is expected in ``words``."""
+
+    def matched(value: str) -> str:
+        if re.fullmatch(pattern, value) is None:
+            raise PydanticCustomError("pattern", "{words}", {"words": words})
+        return value
+
+    return AfterValidator(matched)
+
+
+def relation(key: str, expected: str, got: object) -> PydanticCustomError:
+    """A field that is refused because of its neighbours."""
+    return PydanticCustomError("relation", "{expected}", {"key": key, "expected": expected, "got": got})
+
+
+def refusal(
+    error: ValidationError,
+    *,
+    where: object | None,
+    section: str = "",
+    sections: Mapping[tuple[str, ...], type[BaseModel]] = MappingProxyType({}),
+) -> ConfigurationError:
+    """The first fault of a validation as one line, with the key's path and the nearest known name.
+
+    Args:
+        error: what pydantic found.
+        where: the file.
+        section: the key path of what was validated; empty for all parameters.
+        sections: the models by key path below ``section``, to suggest names from; a path that ends in a union's tag
+            stands for the union's member.
+    """
+    details = error.errors()
+    # An unknown key says more than the missing one that it was meant to be.
+    first = next((item for item in details if item["type"] == "extra_forbidden"), details[0])
+    context = first.get("ctx", {})
+    places = [str(part) for part in first["loc"] if part != "[key]"]
+    beside = tuple(places[:-1])
+    if tuple(places[:2]) in sections and tuple(places[:1]) not in sections:
+        del places[1]  # the tag: no key of the file
+    if first["type"] == "relation":
+        places.append(context["key"])
+    elif first["type"].startswith("union_tag"):
+        places.append(context["discriminator"].strip("'"))
+    key = ".".join([section, *places] if section else places)
+    if first["type"] == "extra_forbidden":
+        absent = [str(item["loc"][-1]) for item in details if item["type"] == "missing" and item["loc"][:-1] == beside]
+        model = sections.get(beside)
+        near = _nearest(places[-1], absent) or _nearest(places[-1], model.model_fields if model else [])
+        return ConfigurationError(
+            f"unknown parameter {key}", where=where, hint=f"Did you mean {near}?" if near else "Remove it"
+        )
+    if first["type"] in ("missing", "union_tag_not_found"):
+        near = _nearest(places[-1], first["input"])
+        hint = f"Did you write it as {near}?" if near else "Add it"
+        return ConfigurationError(f"missing parameter {key}", where=where, hint=hint)
+    what = f"bad parameter {key}" if key else "bad parameters"
+    return ConfigurationError(what, where=where, expected=_expectation(first), got=shown(_refused(first)))
+
+
+def _nearest(name: str, names: Any) -> str | None:
+    near = difflib.get_close_matches(name, [str(other) for other in names], n=1)
+    return near[0] if near else None
+
+
+def _refused(fault: ErrorDetails) -> object:
+    if fault["type"] == "union_tag_invalid":
+        return fault["input"].get(fault["ctx"]["discriminator"].strip("'"))
+    if fault["type"] == "relation":
+        return fault["ctx"]["got"]
+    return fault["loc"][-2] if fault["loc"][-1:] == ("[key]",) else fault["input"]
+
+
+def _expectation(fault: ErrorDetails) -> str:
+    if fault["type"] == "union_tag_invalid":
+        return f"one of {fault['ctx']['expected_tags']}"
+    if fault["type"] in ("dict_type", "model_type", "model_attributes_type"):
+        return "a mapping"
+    for limit, words in _LIMITS.items():
+        if limit in (context := fault.get("ctx", {})):
+            value = context[limit]
+            return f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}"
+    message = re.sub(r"^(Input|String|List|Dictionary) should (be|have) ", "", fault["msg"])
+    return re.sub(r" after validation, not \d+$", "", message)
+
+
+def shown(value: object) -> str:
+    """A refused value, short and as YAML writes it, with its type."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return f"a mapping of {len(value)}" if value else "an empty mapping"
+    return _SHORT.repr(value) if isinstance(value, list) else f"{_SHORT.repr(value)} ({type(value).__name__})"

@@ -1,0 +1,114 @@
+"""Shards and cells with made-up numbers: what the comparison and the tracking read, without any training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from torch import nn
+
+from specnorm import cells
+from specnorm.cells import StoredCell
+from specnorm.files import fingerprint
+from specnorm.params import WAVEFORMS
+from specnorm.shards import Shards, open_shards, write_fold, write_index
+from specnorm.training.batches import Clips
+from specnorm.training.loop import Result
+
+ROOT = Path(__file__).parents[1]
+MODES = ("none", "waveform", "global", "channel")
+FOLDS = (1, 2, 3)
+CLASSES = ("cat", "dog", "rain")
+PER_FOLD = 7  # clips
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def write_shards(folder: Path, *, dataset: str = "the clips") -> Shards:
+    """Three folds of seven clips [1, 2, 2] in three classes."""
+    rows = [
+        {"clip": f"{fold}-{row}.wav", "fold": fold, "target": row % 3, "label": CLASSES[row % 3], "row": row}
+        for fold in FOLDS
+        for row in range(PER_FOLD)
+    ]  # fmt: skip
+    one = np.zeros((1, 2, 2), np.float32)
+    entries: dict[str, Any] = {}
+    for fold in FOLDS:
+        entries |= write_fold(folder, fold, PER_FOLD, 2, 2, [dict.fromkeys(WAVEFORMS, one)] * PER_FOLD)
+    write_index(folder, pd.DataFrame(rows), entries, front_end={"amin": 1e-10}, dataset={"digest": dataset})
+    return open_shards(folder)
+
+
+def result(targets: np.ndarray, right: int, *, seed: int = 0, epochs: int = 2) -> Result:
+    """Probabilities that get the first ``right`` clips right and the others wrong."""
+    generator = np.random.default_rng(seed)
+    predicted = np.where(np.arange(len(targets)) < right, targets, (targets + 1) % len(CLASSES))
+    scores = generator.random((len(targets), len(CLASSES))) * 0.5 + np.eye(len(CLASSES))[predicted]
+    probabilities = torch.from_numpy(scores / scores.sum(axis=1, keepdims=True)).float()
+    history = [
+        {
+            "epoch": epoch + 1,
+            "learning_rate": 1e-3 / 3 / (epoch + 1),
+            "train_loss": float(generator.random()),
+            "valid_loss": float(generator.random()),
+            "valid_accuracy": right / len(targets),
+        }
+        for epoch in range(epochs)
+    ]
+    return Result(nn.Linear(1, 1), history, probabilities, [0.5] * epochs)
+
+
+def write_cell(
+    folder: Path,
+    shards: Shards,
+    norm: str,
+    fold: int,
+    seed: int = 0,
+    *,
+    right: int = 5,
+    epochs: int = 2,
+    **identity: Any,
+) -> StoredCell:
+    """One cell below ``folder``; ``identity`` overrides what it says it was computed from."""
+    table = shards.of_fold(fold)
+    targets = table["target"].to_numpy()
+    origin = {
+        "norm": norm,
+        "fold": fold,
+        "seed": seed,
+        "dataset": shards.dataset_digest,
+        "front_end": shards.front_end_fingerprint,
+        "normalizer": f"normaliser of {norm} {fold}",
+        "model": {"name": "xresnet18"},
+        "train": {"epochs": epochs},
+        **identity,
+    }
+    run = {"device": "cpu", "device_name": "a CPU", "precision": "fp32", "train_seconds": 1.5}
+    clips = Clips(torch.zeros(len(targets), 1, 2, 2), torch.from_numpy(targets.copy()), list(table["clip"]))
+    place = folder / norm / f"fold-{fold}" / f"seed-{seed}"
+    made = result(targets, right, seed=100 * fold + seed, epochs=epochs)
+    cells.write(place, made, clips, {**origin, "fingerprint": fingerprint(origin)}, run)
+    return cells.read(place)
+
+
+def write_cells(folder: Path, shards: Shards, modes: tuple[str, ...] = MODES) -> list[StoredCell]:
+    """A cell a mode and fold; the fold and the mode decide how many clips are right."""
+    return [
+        write_cell(folder, shards, norm, fold, right=(2 * fold + 3 * MODES.index(norm)) % PER_FOLD)
+        for norm in modes
+        for fold in FOLDS
+    ]
+
+
+def write_params(path: Path, change: Change = lambda _: None) -> dict[str, Any]:
+    """The repository's parameters with three folds, changed by ``change``; returns them."""
+    values: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values["protocol"] = {"folds": list(FOLDS), "seeds": [0]}
+    change(values)
+    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    return values

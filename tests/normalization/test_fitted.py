@@ -1,0 +1,356 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from specnorm.errors import ConfigurationError, IntegrityError
+from specnorm.normalization import fitted
+from specnorm.normalization.base import Normalizer, Options, kind_named
+from specnorm.normalization.identity import Identity
+from specnorm.normalization.standardize import Channel, Global
+from specnorm.params import NormParams
+from specnorm.shards import Shards
+from specnorm.statistics import TrainingStatistics
+from tests.builders import fit_statistics
+
+
+def params(kind: str, waveform: str = "raw", **options: Any) -> NormParams:
+    return NormParams.model_validate({"kind": kind, "waveform": waveform, **options})
+
+
+@pytest.fixture(scope="module")
+def statistics(shards: Shards) -> TrainingStatistics:
+    return fit_statistics(shards, 1)
+
+
+@pytest.fixture
+def x() -> Tensor:
+    return torch.randn(4, 1, 9, 6, generator=torch.Generator().manual_seed(0)) * 20 - 60
+
+
+@pytest.mark.parametrize("kind", ["identity", "global", "channel"])
+def test_a_fitted_mode_comes_back_exactly(tmp_path: Path, statistics: TrainingStatistics, x: Tensor, kind: str) -> None:
+    mode = fitted.fit("m", params(kind), statistics)
+    fitted.write(mode, tmp_path / "m.json")
+    read = fitted.read(tmp_path / "m.json")
+    assert read == mode
+    direct = kind_named(kind).fit(Options(), statistics)
+    built = read.build()
+    assert type(built) is type(direct)
+    assert built.state_dict().keys() == direct.state_dict().keys()
+    for name, value in direct.state_dict().items():
+        assert torch.equal(built.state_dict()[name], value)
+        assert built.state_dict()[name].dtype == value.dtype
+    assert torch.equal(built(x), direct(x))
+    fitted.write(read, tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "m.json").read_bytes()
+
+
+def test_the_file_says_where_it_comes_from(tmp_path: Path, statistics: TrainingStatistics) -> None:
+    fitted.write(fitted.fit("mine", params("channel"), statistics), tmp_path / "m.json")
+    stored = json.loads((tmp_path / "m.json").read_text())
+    assert (stored["mode"], stored["kind"], stored["waveform"], stored["bins"]) == ("mine", "channel", "raw", 9)
+    assert stored["code"] == fitted.code_digest(Channel)
+    assert fitted.read(tmp_path / "m.json").provenance == statistics.provenance
+
+
+def test_a_kind_that_takes_nothing_from_the_statistics_does_not_depend_on_them(tmp_path: Path, shards: Shards) -> None:
+    one, other = (fitted.fit("none", params("identity"), fit_statistics(shards, fold)) for fold in (1, 2))
+    assert one == other
+    assert one.provenance is None
+
+
+def test_building_twice_gives_two_modules(statistics: TrainingStatistics, x: Tensor) -> None:
+    mode = fitted.fit("m", params("channel"), statistics)
+    one, other = mode.build(), mode.build()
+    one.get_buffer("mean").zero_()
+    assert not torch.equal(one(x), other(x))
+
+
+def test_statistics_of_another_waveform_variant(statistics: TrainingStatistics) -> None:
+    with pytest.raises(IntegrityError, match=r"another waveform variant in norm\.m: expected standardized, got raw"):
+        fitted.fit("m", params("global", "standardized"), statistics)
+
+
+def test_an_unknown_kind(statistics: TrainingStatistics) -> None:
+    with pytest.raises(ConfigurationError, match=r"expected one of .*channel.*global.*identity.*got chanel"):
+        fitted.fit("m", params("chanel"), statistics)
+    with pytest.raises(ConfigurationError, match="got chanel"):
+        fitted.check("m", params("chanel"))
+
+
+def test_an_unknown_option(statistics: TrainingStatistics) -> None:
+    with pytest.raises(ConfigurationError, match=r"unknown parameter norm\.m\.floor_db"):
+        fitted.fit("m", params("global", floor_db=1.0), statistics)
+    with pytest.raises(ConfigurationError, match=r"unknown parameter norm\.m\.floor_db"):
+        fitted.check("m", params("global", floor_db=1.0))
+
+
+class TestFiles:
+    """A file that is not what was written is refused."""
+
+    @pytest.fixture
+    def path(self, tmp_path: Path, statistics: TrainingStatistics) -> Path:
+        fitted.write(fitted.fit("m", params("channel"), statistics), tmp_path / "m.json")
+        return tmp_path / "m.json"
+
+    def edit(self, path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+        stored = json.loads(path.read_text())
+        change(stored)
+        path.write_text(json.dumps(stored))
+
+    def test_missing(self, tmp_path: Path) -> None:
+        with pytest.raises(IntegrityError, match=r"missing file in .*m\.json\. Run `dvc repro -f normalizers`"):
+            fitted.read(tmp_path / "m.json")
+
+    @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+    def test_cut(self, path: Path, share: float) -> None:
+        data = path.read_bytes()
+        path.write_bytes(data[: int(share * len(data))])
+        with pytest.raises(IntegrityError, match="unreadable file"):
+            fitted.read(path)
+
+    @pytest.mark.parametrize("stored", ["null", "[]", "3", '"x"', "{}", '{"format": 9}'])
+    def test_another_format(self, path: Path, stored: str) -> None:
+        path.write_text(stored)
+        with pytest.raises(IntegrityError, match=r"damaged normaliser in .*m\.json"):
+            fitted.read(path)
+
+    @pytest.mark.parametrize("key", ["mode", "kind", "options", "state", "code", "provenance", "bins"])
+    def test_a_field_missing(self, path: Path, key: str) -> None:
+        self.edit(path, lambda stored: stored.pop(key))
+        with pytest.raises(IntegrityError, match=f"damaged normaliser.*{key}"):
+            fitted.read(path)
+
+    def test_a_provenance_of_other_fields(self, path: Path) -> None:
+        self.edit(path, lambda stored: stored["provenance"].pop("seed"))
+        with pytest.raises(IntegrityError, match=r"damaged normaliser.*seed"):
+            fitted.read(path)
+
+    def test_other_code_shows_both_digests(self, path: Path) -> None:
+        self.edit(path, lambda stored: stored.update(code="0" * 64))
+        expected = f"a normaliser of other code in {path}: expected {fitted.code_digest(Channel)}, got {'0' * 64}"
+        with pytest.raises(IntegrityError) as caught:
+            fitted.read(path)
+        assert expected in str(caught.value)
+
+    def test_another_kind_is_other_code(self, path: Path) -> None:
+        self.edit(path, lambda stored: stored.update(kind="identity"))
+        with pytest.raises(IntegrityError, match="other code"):
+            fitted.read(path)
+
+    @pytest.mark.parametrize("kind", [None, 3, [], {}])
+    def test_a_kind_that_is_no_name(self, path: Path, kind: object) -> None:
+        self.edit(path, lambda stored: stored.update(kind=kind))
+        with pytest.raises(IntegrityError, match="damaged normaliser"):
+            fitted.read(path)
+
+    def test_a_kind_that_no_longer_exists(self, path: Path) -> None:
+        self.edit(path, lambda stored: stored.update(kind="pcen"))
+        with pytest.raises(ConfigurationError, match=r"unknown kind of normaliser.*got pcen"):
+            fitted.read(path)
+
+    @pytest.mark.parametrize(
+        "state",
+        [
+            {},
+            {"mean": [[0.0]] * 9},
+            {"mean": [[0.0]] * 9, "scale": [[1.0]] * 8},
+            {"mean": [[0.0]] * 9, "scale": [[1.0]] * 9, "more": 1.0},
+            {"mean": [[0.0]] * 9, "scale": [[1.0]] * 8 + [[1.0, 2.0]]},
+            {"mean": [[0.0]] * 9, "scale": "one"},
+            {"mean": [[0.0]] * 9, "scale": None},
+            {"mean": [[0.0]] * 9, "scale": [[float("nan")]] * 9},
+            {"mean": [[float("-inf")]] * 9, "scale": [[1.0]] * 9},
+            {"mean": [[1e300]] * 9, "scale": [[1.0]] * 9},
+            {"mean": [[10**400]] * 9, "scale": [[1.0]] * 9},
+            [],
+            None,
+        ],
+    )
+    def test_a_state_that_does_not_fit(self, path: Path, state: object) -> None:
+        self.edit(path, lambda stored: stored.update(state=state))
+        with pytest.raises(IntegrityError, match=r"damaged normaliser in m: got .*dvc repro -f normalizers"):
+            fitted.read(path).build()
+
+    @pytest.mark.parametrize("bins", [8, -1, "9", None, 9.5])
+    def test_bins_that_do_not_fit(self, path: Path, bins: object) -> None:
+        self.edit(path, lambda stored: stored.update(bins=bins))
+        with pytest.raises(IntegrityError, match="damaged normaliser in m"):
+            fitted.read(path).build()
+
+    @pytest.mark.parametrize("options", [{"more": 1}, [], None])
+    def test_options_that_do_not_fit(self, path: Path, options: object) -> None:
+        self.edit(path, lambda stored: stored.update(options=options))
+        with pytest.raises(ConfigurationError, match=r"norm\.m"):
+            fitted.read(path).build()
+
+
+class _GainOptions(Options):
+    start: Annotated[float, Field(gt=0)] = 1.0
+
+
+def learned_gain() -> type[Normalizer]:
+    """A kind with a trainable parameter that starts from the training statistics."""
+
+    class LearnedGain(Normalizer):
+        kind = "learned_gain"
+        needs_statistics = True
+        options_type = _GainOptions
+
+        def __init__(self, options: Options, bins: int) -> None:
+            super().__init__(options, bins)
+            assert isinstance(options, _GainOptions)
+            self.gain = nn.Parameter(torch.full((bins, 1), options.start))
+            self.register_buffer("steps", torch.zeros(()))
+
+        @classmethod
+        def fit(cls, options: Options, statistics: TrainingStatistics) -> LearnedGain:
+            normalizer = cls(options, len(statistics.bins.count))
+            with torch.no_grad():
+                normalizer.gain /= torch.from_numpy(statistics.bins.deviation)[:, None]
+            return normalizer
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.gain
+
+        def inverse(self, x: Tensor) -> Tensor:
+            return x / self.gain
+
+    return LearnedGain
+
+
+def per_clip() -> type[Normalizer]:
+    """A kind that takes each clip by itself and nothing from the statistics."""
+
+    class PerClip(Normalizer):
+        kind = "per_clip"
+
+        def forward(self, x: Tensor) -> Tensor:
+            deviation, mean = torch.std_mean(x, dim=(-3, -2, -1), keepdim=True, correction=0)
+            return (x - mean) / deviation.clamp(min=1e-5)
+
+    return PerClip
+
+
+class TestKindsOfOnesOwn:
+    """A new kind is one class: everything else works as it is."""
+
+    def test_one_with_a_trainable_parameter(self, tmp_path: Path, statistics: TrainingStatistics, x: Tensor) -> None:
+        kind = learned_gain()
+        mode = fitted.fit("gain", params("learned_gain", start=2.0), statistics)
+        assert mode.options == {"start": 2.0}
+        assert mode.provenance == statistics.provenance
+        fitted.write(mode, tmp_path / "gain.json")
+        built = fitted.read(tmp_path / "gain.json").build()
+        assert type(built) is kind
+        [gain] = built.parameters()
+        assert gain.requires_grad
+        expected = 2 / torch.from_numpy(statistics.bins.deviation)[:, None]
+        torch.testing.assert_close(gain.detach(), expected.float(), rtol=1e-6, atol=0)  # float32 after float64
+        built(x).sum().backward()
+        assert gain.grad is not None
+        torch.testing.assert_close(built.inverse(built(x)).detach(), x, rtol=1e-6, atol=0)
+
+    def test_one_a_clip(self, tmp_path: Path, shards: Shards, x: Tensor) -> None:
+        kind = per_clip()
+        mode = fitted.fit("clip", params("per_clip"), fit_statistics(shards, 1))
+        assert mode == fitted.fit("clip", params("per_clip"), fit_statistics(shards, 2))
+        assert mode.state == {}
+        fitted.write(mode, tmp_path / "clip.json")
+        built = fitted.read(tmp_path / "clip.json").build()
+        assert type(built) is kind
+        assert torch.equal(built(x)[:1], built(x[:1]))
+        with pytest.raises(NotImplementedError):
+            built.inverse(x)
+
+    @pytest.mark.parametrize("clip", [torch.full((1, 9, 6), -100.0), torch.zeros(1, 9, 1), torch.zeros(1, 1, 1)])
+    def test_one_a_clip_of_constants_or_of_one_frame(self, clip: Tensor) -> None:
+        assert (per_clip()(Options(), 9)(clip) == 0).all()
+
+    def test_its_options_are_checked(self, statistics: TrainingStatistics) -> None:
+        learned_gain()
+        with pytest.raises(ConfigurationError, match=r"unknown parameter norm\.gain\.strat\. Did you mean start\?"):
+            fitted.fit("gain", params("learned_gain", strat=2.0), statistics)
+        with pytest.raises(ConfigurationError, match=r"bad parameter norm\.gain\.start: expected more than 0"):
+            fitted.fit("gain", params("learned_gain", start=-2.0), statistics)
+
+    def test_a_state_that_is_not_a_number_is_not_written(self, tmp_path: Path, statistics: TrainingStatistics) -> None:
+        mode = replace(fitted.fit("m", params("global"), statistics), state={"mean": [[float("nan")]]})
+        with pytest.raises(ValueError, match="JSON compliant"):
+            fitted.write(mode, tmp_path / "m.json")
+        assert not list(tmp_path.iterdir())
+
+
+class TestCodeDigest:
+    """Cells depend on their own class's code."""
+
+    SOURCE = """
+from specnorm.normalization.base import Normalizer
+
+class Doubled(Normalizer):
+    kind = "doubled"
+
+    def forward(self, x):
+        return FACTOR * x
+"""
+
+    def load(self, monkeypatch: pytest.MonkeyPatch, path: Path, name: str, source: str) -> type[Normalizer]:
+        path.write_text(source)
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        return kind_named("doubled")
+
+    def test_kinds_differ_by_their_files(self) -> None:
+        assert fitted.code_digest(Global) == fitted.code_digest(Channel)  # one file
+        assert fitted.code_digest(Global) != fitted.code_digest(Identity)
+
+    def test_it_is_of_the_bytes_and_not_of_the_place(self) -> None:
+        digest = fitted.code_digest(Identity)
+        assert len(digest) == 64
+        assert digest == fitted.code_digest(Identity)
+
+    @pytest.mark.parametrize("name", ["specnorm.normalization.doubled", "my_package.doubled"])
+    def test_a_new_file_changes_no_other_kinds_digest_and_its_own_code_its_own(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        before = {kind: fitted.code_digest(kind) for kind in (Identity, Global, Channel)}
+        kind = self.load(monkeypatch, tmp_path / "doubled.py", name, self.SOURCE)
+        one = fitted.code_digest(kind)
+        assert one not in before.values()
+        assert {kind: fitted.code_digest(kind) for kind in before} == before
+        # Guards: the code of a class outside the package was no part of its digest.
+        changed = self.load(monkeypatch, tmp_path / "doubled.py", name, self.SOURCE.replace("FACTOR", "2"))
+        assert fitted.code_digest(changed) != one
+
+    def test_a_file_in_another_place_has_the_same_digest(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        # The order of the files must not follow their folders' names.
+        digests = set()
+        for folder in ("a", "z"):
+            (tmp_path / folder).mkdir()
+            kind = self.load(monkeypatch, tmp_path / folder / "doubled.py", "my_package.doubled", self.SOURCE)
+            digests.add(fitted.code_digest(kind))
+        assert len(digests) == 1
+
+    def test_the_base_is_part_of_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = fitted.code_digest(Identity)
+        base = sys.modules[Normalizer.__module__]
+        assert base.__file__ is not None
+        other = tmp_path / "base.py"
+        other.write_bytes(Path(base.__file__).read_bytes() + b"\n")
+        monkeypatch.setattr(base, "__file__", str(other))
+        assert fitted.code_digest(Identity) != found

@@ -1,0 +1,48 @@
+"""The demo, as a newcomer runs it."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.pipeline.project import Project, copy_of_repository
+
+pytestmark = pytest.mark.pipeline
+
+DEMO = ["-S", "experiment=demo"]
+FAR_ABOVE_CHANCE = 0.35  # chance is 0.1 of 300 clips: 15 standard errors away
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
+    project = copy_of_repository(tmp_path_factory.mktemp("demo") / "clone")
+    ready = f"{sys.prefix}/.ready"  # this environment serves; a fresh clone would make its own
+    ran = project.run("make", f"--assume-old={ready}", f"VENV={sys.prefix}", "demo")
+    return project, ran.output
+
+
+def test_every_mode_is_far_above_chance(demo: tuple[Project, str]) -> None:
+    summary = pd.read_csv(demo[0].root / "data/comparison/summary.csv")
+    assert list(summary["norm"]) == ["none", "waveform", "global", "channel"]
+    assert (summary["cells"] == 3).all()
+    assert (summary["accuracy_mean"] > FAR_ABOVE_CHANCE).all(), summary
+
+
+def test_it_ends_with_its_table_and_what_to_type_next(demo: tuple[Project, str]) -> None:
+    project, output = demo
+    end = output[output.rindex("# Recipe demo") :]
+    summary = pd.read_csv(project.root / "data/comparison/summary.csv")
+    for row in summary.itertuples():
+        assert f"{row.accuracy_mean:.4f}" in end
+    assert "dvc exp run -S experiment=demo -S norm=global" in end
+    for line in end.partition("What was made")[2].partition("params.yaml")[0].splitlines():
+        if line.strip():
+            assert Path(project.root, line.split()[0]).exists(), line
+
+
+def test_the_workspace_is_ready_for_one_mode_and_trains_nothing_for_it(demo: tuple[Project, str]) -> None:
+    project, _ = demo
+    assert project.dvc("repro").stages == set()
+    assert project.dvc("exp", "run", *DEMO, "-S", "norm=global").stages == {"compare", "track"}
+    assert list(pd.read_csv(project.root / "data/comparison/summary.csv")["norm"]) == ["global"]
