@@ -63,7 +63,7 @@ def sync(
         _probe(store.uri)
         return _sync(store, comparison, cells, params, tags)
     except (MlflowException, SQLAlchemyError, CommandError, sqlite3.Error, OSError) as error:
-        shown = visible_url(store.uri)
+        shown = store.uri if store.uri.startswith(_SQLITE) else visible_url(store.uri)
         lines = str(error).strip().replace(store.uri, shown).splitlines()  # SQLAlchemy adds the statement
         raise ResourceError("cannot use the MLflow store", where=shown, got=lines[0] if lines else error) from error
 

@@ -109,5 +109,5 @@ def norm_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def _one_line(message: Warning | str, category: type[Warning], *_: object) -> None:
-    if issubclass(category, UserWarning):
+    if issubclass(category, UserWarning | RuntimeWarning):
         print(f"warning: {message}", file=sys.stderr)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from specnorm import files
@@ -178,7 +178,6 @@ def shuffled(value: Any, random: Any) -> Any:
     return [shuffled(inner, random) for inner in value] if isinstance(value, list) else value
 
 
-@settings(deadline=None)
 @given(value=_TREES, random=st.randoms(use_true_random=False))
 def test_the_order_of_keys_changes_nothing(value: Any, random: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp()
@@ -191,7 +190,6 @@ def test_the_order_of_keys_changes_nothing(value: Any, random: Any, tmp_path_fac
     assert files.fingerprint(files.read_json(folder / "a.json")) == files.fingerprint(value)
 
 
-@settings(deadline=None)
 @given(one=_TREES, other=_TREES)
 def test_other_values_have_other_fingerprints(one: Any, other: Any) -> None:
     if json.dumps(one, sort_keys=True) != json.dumps(other, sort_keys=True):

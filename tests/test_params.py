@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -506,7 +506,6 @@ _VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(key=st.sampled_from([leaf for leaf, choice in LEAVES if choice == "defaults"] + sorted(VALID)), value=_VALUES)
 def test_any_value_is_taken_or_refused_in_one_line_that_names_its_key(key: str, value: Any) -> None:
     try:
@@ -519,7 +518,6 @@ def test_any_value_is_taken_or_refused_in_one_line_that_names_its_key(key: str, 
     assert len(message.splitlines()) == 1
 
 
-@settings(deadline=None)
 @given(text=st.text(alphabet="ab:-[]{}&*!?|>'\"#%@`\n\t 01.e", max_size=40))
 def test_any_text_is_refused_as_a_configuration_error(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "any.yaml"

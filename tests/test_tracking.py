@@ -21,7 +21,8 @@ from specnorm.shards import Shards
 from stages import track
 from tests import made_up
 
-pytestmark: list[pytest.MarkDecorator] = []
+# MLflow 3.17 uses what SQLAlchemy 2.1 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning")
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when MLflow is imported, by the fixture below
 MODES = ("none", "global")
@@ -331,6 +332,7 @@ def test_a_broken_database_costs_a_warning(
     error = capsys.readouterr().err
     assert "warning: results not mirrored into MLflow: cannot use the MLflow store" in error
     assert message in error
+    assert f"in sqlite:///{workspace}/mlflow.db: " in error
     assert "They are safe in data/" in error
     assert "Traceback" not in error
 

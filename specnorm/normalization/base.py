@@ -60,8 +60,8 @@ class Normalizer(nn.Module, ABC):
         raise NotImplementedError(f"normaliser {self.kind} has no inverse")
 
 
-def kind_named(name: str) -> type[Normalizer]:
-    """The class registered under ``name``.
+def kind_named(name: str, *, where: str | None = None) -> type[Normalizer]:
+    """The class registered under ``name``; ``where`` is the key path that the name comes from.
 
     Raises:
         ConfigurationError: there is none; the message lists those there are.
@@ -70,7 +70,9 @@ def kind_named(name: str) -> type[Normalizer]:
         return Normalizer._kinds[name]
     except KeyError:
         known = ", ".join(sorted(Normalizer._kinds))
-        raise ConfigurationError("unknown kind of normaliser", expected=f"one of {known}", got=name) from None
+        raise ConfigurationError(
+            "unknown kind of normaliser", where=where, expected=f"one of {known}", got=name
+        ) from None
 
 
 def options_of(kind: type[Normalizer], values: dict[str, Any], *, where: str) -> Options:

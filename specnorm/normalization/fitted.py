@@ -55,7 +55,7 @@ class FittedMode:
 
 def check(mode: str, params: NormParams) -> tuple[type[Normalizer], Options]:
     """The class and the options of a mode; raises as :func:`fit` does, before any statistics exist."""
-    kind = kind_named(params.kind)
+    kind = kind_named(params.kind, where=f"norm.{mode}.kind")
     return kind, options_of(kind, params.options, where=f"norm.{mode}")
 
 

@@ -254,7 +254,7 @@ def test_a_full_disk_ends_it_in_one_line_without_a_trace(forks: Stages, clean: P
 
 def test_a_changed_protocol_leaves_no_mode_half_fitted(forks: Stages, place: Path) -> None:
     """A fold that the data set does not have is refused before the first file is written."""
-    (place / "params.yaml").write_text(yaml.safe_dump(changed(protocol={"folds": [1, 2, 3]})))
+    (place / "params.yaml").write_text(yaml.safe_dump(changed(dataset={"folds": 3}, protocol={"folds": [1, 2, 3]})))
     reset(place, NORMALIZERS.out)
     ended = forks.run(place, *NORMALIZERS.command)
     assert (ended.code, len(ended.stderr.splitlines())) == (2, 1)

@@ -126,3 +126,8 @@ class TestOptions:
     def test_a_wrong_one(self, kind: type[Normalizer], values: dict[str, object], match: str) -> None:
         with pytest.raises(ConfigurationError, match=match):
             options_of(kind, values, where="norm.f")
+
+
+def test_the_key_of_an_unknown_kind_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"in norm\.mine\.kind: expected one of channel, global, identity"):
+        kind_named("chanel", where="norm.mine.kind")

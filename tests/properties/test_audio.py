@@ -120,7 +120,6 @@ def test_fit_length_keeps_the_start_and_pads_zeros(waveform: NDArray[np.float32]
     assert audio.zero_fraction(fitted) == pytest.approx((samples - np.count_nonzero(waveform[:kept])) / samples)
 
 
-@settings(deadline=None)  # the first call of `sinc` imports torchaudio
 @given(waveforms, rates, rates, methods)
 def test_resampling_rounds_the_length_up(
     waveform: NDArray[np.float32], orig: int, target: int, method: audio.Resampler
@@ -131,7 +130,6 @@ def test_resampling_rounds_the_length_up(
     assert np.isfinite(resampled).all()
 
 
-@settings(deadline=None)
 @given(waveforms, rates, methods, st.integers(-10, 10))
 def test_resampling_is_linear(waveform: NDArray[np.float32], rate: int, method: audio.Resampler, exponent: int) -> None:
     """Exactly so for powers of two, but for subnormal products."""

@@ -16,7 +16,7 @@ from tests.builders import tree, write_shards
 shapes = st.tuples(st.integers(1, 5), st.just(1), st.integers(1, 6), st.integers(1, 7))
 
 
-@settings(deadline=None, max_examples=30)  # files: slow on some disks
+@settings(max_examples=30)
 @given(st.data(), st.lists(st.integers(1, 100), min_size=1, max_size=3, unique=True))
 def test_round_trip(data: st.DataObject, folds: list[int]) -> None:
     values = arrays.arrays(np.float32, shapes, elements=st.floats(width=32))  # any bits: not a number, too
