@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from specnorm.errors import IntegrityError
-from specnorm.files import atomic_path, read_json, write_json
+from specnorm.files import atomic_path, read_json, write_bytes, write_json
 from specnorm.params import Waveform
 from specnorm.shards import Shards
 from specnorm.training.batches import Clips
@@ -24,6 +25,7 @@ PREDICTIONS = "predictions.parquet"
 METRICS = "metrics.json"
 RUN = "run.json"
 PROBABILITY = "probability_"  # a column a class: probability_0, probability_1, ... in the order of the targets
+_AGAIN = "Run `dvc repro` to train it"
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,9 @@ def write(folder: Path, result: Result, held_out: Clips, identity: dict[str, Any
         identity: which cell this is (norm, fold, seed, ...) and a ``fingerprint`` of what it was computed from.
         run: how it was run: device, seconds, versions; two runs of one cell may differ in it.
     """
-    with atomic_path(folder / MODEL) as partial:
-        state = {name: tensor.contiguous() for name, tensor in result.model.state_dict().items()}
-        save_file(state, partial, {"fingerprint": identity["fingerprint"]})
+    (folder / METRICS).unlink(missing_ok=True)  # until the new cell is whole there is none
+    state = {name: tensor.contiguous() for name, tensor in result.model.state_dict().items()}
+    write_bytes(folder / MODEL, save(state, {"fingerprint": identity["fingerprint"]}))
     with atomic_path(folder / HISTORY) as partial:
         pd.DataFrame(result.history).astype({"epoch": int}).to_csv(partial, index=False)
     columns = {f"{PROBABILITY}{index}": column for index, column in enumerate(result.probabilities.numpy().T)}
@@ -85,11 +87,22 @@ def read(folder: Path) -> StoredCell:
     Raises:
         IntegrityError: a file of it is missing or damaged.
     """
-    hint = "Run `dvc repro` to train it"
-    metrics = read_json(folder / METRICS, hint=hint)
+    metrics, run = _mapping(folder / METRICS), _mapping(folder / RUN)
+    if not (folder / MODEL).is_file():
+        raise IntegrityError("missing file", where=folder / MODEL, hint=_AGAIN)
+    history = _table(folder / HISTORY, pd.read_csv)
+    return StoredCell(folder, history, _table(folder / PREDICTIONS, pd.read_parquet), metrics, run)
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    value = read_json(path, hint=_AGAIN)
+    if not isinstance(value, dict):
+        raise IntegrityError("unreadable file", where=path, expected="a mapping", got=type(value).__name__, hint=_AGAIN)
+    return value
+
+
+def _table(path: Path, reader: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
     try:
-        history = pd.read_csv(folder / HISTORY)
-        predictions = pd.read_parquet(folder / PREDICTIONS)
-    except (OSError, ValueError) as error:  # pyarrow's and pandas' errors are ValueErrors
-        raise IntegrityError("damaged cell", where=folder, got=error, hint=hint) from error
-    return StoredCell(folder, history, predictions, metrics, read_json(folder / RUN, hint=hint))
+        return reader(path)
+    except Exception as error:  # a damaged Parquet file raises nearly anything
+        raise IntegrityError("unreadable file", where=path, got=error, hint=_AGAIN) from error

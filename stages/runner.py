@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from specnorm import cells, files, params
-from specnorm.errors import ConfigurationError, SpecnormError
+from specnorm.errors import ConfigurationError, IntegrityError, SpecnormError
 from specnorm.normalization import fitted
 
 ARCHIVE = Path("data/raw")
@@ -41,13 +41,24 @@ def cell_folder(norm: str, fold: int, seed: int) -> Path:
 
 
 def stored_cells(loaded: params.Params) -> list[cells.StoredCell]:
-    """The cells that the parameters name, mode by mode: never a folder that merely lies there."""
-    return [
-        cells.read(cell_folder(norm, fold, seed))
-        for norm in loaded.norm
-        for fold in loaded.protocol.folds
-        for seed in loaded.protocol.seeds
+    """The cells that the parameters name, mode by mode: never a folder that merely lies there.
+
+    Raises:
+        IntegrityError: a cell is missing, damaged, or not the one that its folder says.
+    """
+    named = [
+        (norm, fold, seed) for norm in loaded.norm for fold in loaded.protocol.folds for seed in loaded.protocol.seeds
     ]
+    stored = []
+    for place in named:
+        cell = cells.read(cell_folder(*place))
+        found = tuple(cell.metrics.get(name) for name in ("norm", "fold", "seed"))
+        if found != place:
+            raise IntegrityError(
+                "another cell's files", where=cell.folder, expected=place, got=found, hint="Run `dvc repro`"
+            )
+        stored.append(cell)
+    return stored
 
 
 def normalizer_path(norm: str, fold: int) -> Path:

@@ -18,8 +18,6 @@ from tests import made_up
 
 FILES = {"model.safetensors", "history.csv", "predictions.parquet", "metrics.json", "run.json"}
 
-PENDING = pytest.mark.xfail(strict=True, reason="mended after the measured run that the code must not change under")
-
 
 @pytest.fixture
 def shards(tmp_path: Path) -> Shards:
@@ -85,7 +83,7 @@ def test_metrics_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert set(written[-5:]) == FILES
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[PENDING] * (n == cells.MODEL)) for n in sorted(FILES)])
+@pytest.mark.parametrize("name", sorted(FILES))
 def test_a_missing_file_is_named(cell: cells.StoredCell, name: str) -> None:
     (cell.folder / name).unlink()
     with pytest.raises(IntegrityError, match=rf"{name}.*dvc repro"):
@@ -100,7 +98,6 @@ def test_a_damaged_file_is_refused(cell: cells.StoredCell, name: str, data: byte
         cells.read(cell.folder)
 
 
-@PENDING
 @pytest.mark.parametrize("name", [cells.PREDICTIONS, cells.HISTORY])
 def test_a_damaged_table_is_named(cell: cells.StoredCell, name: str) -> None:
     (cell.folder / name).write_bytes(b"")
@@ -108,7 +105,6 @@ def test_a_damaged_table_is_named(cell: cells.StoredCell, name: str) -> None:
         cells.read(cell.folder)
 
 
-@PENDING
 def test_a_parquet_file_cut_or_changed_anywhere_never_crashes(cell: cells.StoredCell) -> None:
     """It is read or it is an error of ours; the comparison then checks what was read."""
     path = cell.folder / cells.PREDICTIONS

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn, optim
 
-from specnorm.files import atomic_path
+from specnorm.files import write_bytes
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,10 @@ class Checkpoint:
         tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
-        header = {"cell": self.cell, "history": json.dumps(history)}
-        with atomic_path(self.path) as partial:
-            save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, partial, header)
+        tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        rows = json.dumps(history)
+        header = {"cell": self.cell, "history": rows, "digest": _digest(tensors, rows)}
+        write_bytes(self.path, save(tensors, header))
 
     def restore(self, model: nn.Module, optimizer: optim.Optimizer) -> list[dict[str, float]]:
         """Load the stored state into ``model`` and ``optimizer``; returns its history, empty where there is none.
@@ -48,6 +50,8 @@ class Checkpoint:
                 tensors: dict[str, Tensor] = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
             if header.get("cell") != self.cell:
                 raise ValueError("it belongs to another cell")
+            if header["digest"] != _digest(tensors, header["history"]):
+                raise ValueError("its content has changed")
             history: list[dict[str, float]] = json.loads(header["history"])
             states: dict[int, dict[str, Tensor]] = {}
             for name, value in tensors.items():
@@ -67,3 +71,12 @@ class Checkpoint:
     def remove(self) -> None:
         """Forget the state; call it when the cell's outputs are written."""
         self.path.unlink(missing_ok=True)
+
+
+def _digest(tensors: dict[str, Tensor], history: str) -> str:
+    """SHA-256 of a state: the file format has none of its own, and a bit that flips would train on unseen."""
+    digest = hashlib.sha256(history.encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()

@@ -58,7 +58,8 @@ def train(
 
     Raises:
         ConfigurationError: the batch is larger than the training set.
-        DivergenceError: a loss is not finite. No step is taken on it; the checkpoint keeps the last finished epoch.
+        DivergenceError: a loss or a prediction is not finite. No step is taken on such a loss; the checkpoint keeps
+            the last epoch whose predictions were finite.
         ResourceError: the device ran out of memory.
     """
     if len(cell.train) < params.batch_size:
@@ -124,6 +125,13 @@ def _train(
             optimizer.step()
             losses.append(loss.detach())
         probabilities = predict(model, held_out, params.batch_size, choice)
+        if not torch.isfinite(probabilities).all():
+            raise DivergenceError(
+                "the predictions are not finite numbers",
+                where=f"epoch {epoch + 1}, held-out clips",
+                got=f"weights after learning rate {step.learning_rate:.3g}",
+                hint="Lower train.learning_rate; the state after the epoch before is kept",
+            )
         row = {
             "epoch": epoch + 1,
             "learning_rate": step.learning_rate,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import zipfile
 from collections.abc import Callable
 from itertools import pairwise
@@ -101,10 +102,14 @@ class TestArchive:
             write_archive(settings(), tmp_path / "some.zip")
         assert {item.name: item.read_bytes() for item in tmp_path.iterdir()} == {"some.zip": b"old"}
 
-    def test_progress_goes_to_stderr(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_progress_is_shown_on_a_terminal_alone(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         small = settings(sources=1, clips=1, clip_seconds=0.25)
         write_archive(small, tmp_path / "some.zip")
+        write_archive(small, tmp_path / "some.zip", progress=True)
         assert capsys.readouterr() == ("", "")
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
         write_archive(small, tmp_path / "some.zip", progress=True)
         shown = capsys.readouterr()
         assert shown.out == ""

@@ -168,7 +168,9 @@ def test_another_modes_cells_in_a_modes_folder(workspace: Path, capsys: pytest.C
     shutil.rmtree(workspace / "data/cells/none")
     shutil.copytree(workspace / "data/cells/global", workspace / "data/cells/none")
     assert compare.main([]) == 4
-    assert "one cell twice: global fold 1 seed 0" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "another cell's files in data/cells/none/fold-1/seed-0" in error
+    assert "global" in error
 
 
 @pytest.mark.parametrize("name", [cells.METRICS, cells.RUN, cells.HISTORY, cells.PREDICTIONS])

@@ -395,7 +395,7 @@ def test_a_full_disk_keeps_the_part_and_says_so(fetch: Fetch, monkeypatch: pytes
 
 def test_a_cache_that_cannot_be_made_is_named(fetch: Fetch) -> None:
     fetch.destination.parent.write_bytes(b"a file in its place")
-    with serve() as server, pytest.raises(ResourceError, match=r"cannot keep a download in .*clips.zip"):
+    with serve() as server, pytest.raises(ResourceError, match=r"cannot make a lock in .*clips.zip"):
         fetch(server.url)
 
 
