@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-import struct
-import zlib
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Literal
 
 import numpy as np
@@ -19,13 +16,10 @@ import scipy.signal
 import soundfile
 from numpy.typing import NDArray
 
+from specnorm.containers import check_layout, check_whole, container_of, truncated
 from specnorm.errors import ConfigurationError, DataError
 
 Resampler = Literal["polyphase", "sinc"]
-
-LOWEST_RATE_HZ = 1_000
-HIGHEST_RATE_HZ = 768_000
-MOST_CHANNELS = 2
 
 # Lossy decoders overshoot full scale by a factor of up to about 2, so values beyond 1 are legal and kept as they are.
 # Integer samples stored as floats are beyond this limit by orders of magnitude in all but the quietest files.
@@ -37,23 +31,7 @@ CANCELLED_DB = -60.0
 # Sinc resampling tabulates its kernel: rates without a common divisor would ask for gigabytes.
 _MOST_KERNEL_VALUES = 2**24
 
-_BY_SUFFIX = {
-    ".wav": "WAV",
-    ".wave": "WAV",
-    ".aif": "AIFF",
-    ".aiff": "AIFF",
-    ".aifc": "AIFF",
-    ".flac": "FLAC",
-    ".ogg": "OGG",
-    ".oga": "OGG",
-    ".opus": "OGG",
-    ".mp3": "MP3",
-}
 _PLAIN_SUBTYPES = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"}
-_PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
-_WAV_BITS = {_PCM: (8, 16, 24, 32), _FLOAT: (32, 64)}
-_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")  # of every sub-format that is a plain format tag
-_REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,20 +63,12 @@ def decode(data: bytes, *, name: str, max_seconds: float = 600.0) -> Clip:
         DataError: the bytes are not audio, are cut, are of another format than the name says, or hold samples that
             are not finite or far beyond full scale.
     """
-    container = _container(data, name)
-    claimed = None
-    if container == "WAV":
-        claimed = _wav_frames(data, name)
-    elif container == "AIFF":
-        _check_aiff(data, name)
-    elif container == "OGG":
-        _check_ogg(data, name)
-    elif container == "MP3":
-        _check_mp3(data, name)
+    container = container_of(data, name)
+    claimed = check_whole(container, data, name)
     try:
         with soundfile.SoundFile(_Source(data)) as file:
             rate, channels, frames = int(file.samplerate), int(file.channels), int(file.frames)
-            _check_layout(name, rate=rate, channels=channels, frames=frames, max_seconds=max_seconds)
+            check_layout(name, rate=rate, channels=channels, frames=frames, max_seconds=max_seconds)
             if container in ("WAV", "AIFF") and file.subtype not in _PLAIN_SUBTYPES:
                 raise DataError("unsupported encoding", where=name, expected="PCM or float samples", got=file.subtype)
             samples = file.read(dtype="float32", always_2d=True)  # [frames, channels]
@@ -106,7 +76,7 @@ def decode(data: bytes, *, name: str, max_seconds: float = 600.0) -> Clip:
         raise DataError("undecodable audio", where=name, expected=f"a whole {container} file", got=error) from error
     expected = frames if claimed is None else claimed
     if len(samples) != expected or frames != expected:
-        raise _truncated(name, f"{expected} frames by the header", f"{len(samples)}")
+        raise truncated(name, f"{expected} frames by the header", f"{len(samples)}")
     _check_samples(samples, name)
     waveform, warnings = _downmix(samples)
     return Clip(waveform, rate, warnings)
@@ -202,165 +172,6 @@ class _Source(io.BytesIO):
             return self.tell()
 
 
-def _container(data: bytes, name: str) -> str:
-    """The format by the first bytes, which must be the one that the name promises."""
-    start = data[:12]
-    found = None
-    if start[:4] == b"RIFF" and start[8:] in (b"WAVE", b"WAVE"[: max(len(data) - 8, 0)]):
-        found = "WAV"
-    elif start[:4] == b"FORM" and start[8:] in (b"AIFF", b"AIFC"):
-        found = "AIFF"
-    elif start[:4] == b"fLaC":
-        found = "FLAC"
-    elif start[:4] == b"OggS":
-        found = "OGG"
-    # An ID3 tag, or a frame's 11 sync bits with layer III (UTF-16 text, FF FE, would be layer I).
-    elif start[:3] == b"ID3" or (len(start) > 1 and start[0] == 0xFF and start[1] & 0xE6 == 0xE2):
-        found = "MP3"
-    if found is None:
-        got = f"first bytes {start!r}" if data else "an empty file"
-        raise DataError("not audio", where=name, expected="WAV, AIFF, FLAC, Ogg or MP3", got=got)
-    promised = _BY_SUFFIX.get(PurePosixPath(name).suffix.lower(), found)
-    if promised != found:
-        raise DataError("format mismatch", where=name, expected=f"{promised} by its name", got=f"{found} bytes")
-    return found
-
-
-def _wav_frames(data: bytes, name: str) -> int:
-    """Number of frames of a RIFF/WAVE file, by a header that was checked whole.
-
-    Layout: Microsoft, "Multiple channel audio data and WAVE files" (2007), and "New multimedia data types" (1994).
-    """
-    block_align = 0
-    position = 12
-    while position + 8 <= len(data):
-        kind, size = struct.unpack_from("<4sI", data, position)
-        body = position + 8
-        if kind == b"fmt ":
-            if block_align:
-                raise DataError("bad WAV header", where=name, expected="one fmt chunk", got="two")
-            block_align = _wav_block_align(data[body : body + size], size, name)
-        elif kind == b"data":
-            if not block_align:
-                raise DataError("bad WAV header", where=name, expected="a fmt chunk before the data", got="none")
-            there = len(data) - body
-            if size > there:
-                raise _truncated(
-                    name, f"{size // block_align} frames by the header", f"{there // block_align} in {len(data)} bytes"
-                )
-            if size % block_align:
-                raise DataError(
-                    "bad WAV header", where=name, expected=f"whole frames of {block_align} bytes", got=f"{size} bytes"
-                )
-            return int(size // block_align)
-        position = body + size + size % 2
-    raise _truncated(name, "a data chunk", f"the end of the file after {len(data)} bytes")
-
-
-def _wav_block_align(fmt: bytes, size: int, name: str) -> int:
-    """Check a fmt chunk of ``size`` bytes by its header; returns bytes a frame."""
-    if not 16 <= size <= 200:
-        raise DataError("bad WAV header", where=name, expected="a fmt chunk of 16 to 200 bytes", got=size)
-    if len(fmt) < size:
-        raise _truncated(name, f"a fmt chunk of {size} bytes", f"{len(fmt)}")
-    tag, channels, rate, _, block_align, bits = struct.unpack_from("<HHIIHH", fmt)
-    if tag == _EXTENSIBLE and size >= 40 and fmt[26:40] == _GUID_TAIL:
-        tag = struct.unpack_from("<H", fmt, 24)[0]
-    if bits not in _WAV_BITS.get(tag, ()):
-        raise DataError(
-            "unsupported WAV encoding",
-            where=name,
-            expected="PCM of 8, 16, 24 or 32 bits or float of 32 or 64",
-            got=f"format tag {tag:#06x} with {bits} bits",
-            hint="Convert it to 16-bit PCM",
-        )
-    _check_layout(name, rate=rate, channels=channels)
-    if block_align != channels * bits // 8:
-        raise DataError(
-            "bad WAV header", where=name, expected=f"block_align {channels * bits // 8}", got=f"{block_align}"
-        )
-    return int(block_align)
-
-
-def _check_aiff(data: bytes, name: str) -> None:
-    """Refuse an AIFF file that is shorter than its FORM chunk."""
-    claimed = 8 + int(struct.unpack_from(">I", data, 4)[0])
-    if len(data) < claimed:
-        raise _truncated(name, f"{claimed} bytes by the header", f"{len(data)}")
-
-
-def _check_mp3(data: bytes, name: str) -> None:
-    """Refuse an MP3 file whose first frame does not tell the length.
-
-    libsndfile guesses it from the first frame's bit rate and then stops there: of a variable rate it drops most.
-    """
-    tag = 0
-    if data[:3] == b"ID3" and len(data) >= 10:  # 10 bytes, and a size of 4 x 7 bits (ID3v2.4, section 3.1)
-        tag = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
-    first_frame = data[tag : tag + 192]
-    if not any(mark in first_frame for mark in (b"Xing", b"Info", b"VBRI")):
-        raise DataError(
-            "unsupported audio",
-            where=name,
-            expected="an MP3 with its length in the first frame (Xing, Info or VBRI)",
-            got="none",
-            hint="Convert it to FLAC or WAV",
-        )
-
-
-def _check_ogg(data: bytes, name: str) -> None:
-    """Walk an Ogg file's pages (RFC 3533): every one whole and intact, the last one marked as the last.
-
-    libsndfile takes a cut file's last page for its end, skips damaged pages and stops after the first of several
-    streams, all in silence.
-    """
-    position, last = 0, False
-    while position < len(data):
-        segments = data[position + 27 : position + 27 + data[position + 26]] if position + 27 <= len(data) else b""
-        end = position + 27 + len(segments) + sum(segments)
-        if data[position : position + 4] != b"OggS"[: len(data) - position]:
-            raise DataError("damaged audio", where=name, expected=f"an Ogg page at byte {position}", got="other bytes")
-        if end > len(data) or len(segments) != data[position + 26]:
-            raise _truncated(name, f"an Ogg page up to byte {end}", f"{len(data)} bytes")
-        page = data[position : position + 22] + bytes(4) + data[position + 26 : end]
-        if struct.unpack_from("<I", data, position + 22)[0] != _ogg_checksum(page):
-            raise DataError("damaged audio", where=name, got=f"a wrong checksum of the Ogg page at byte {position}")
-        if position and data[position + 5] & 0x02:
-            raise DataError(
-                "unsupported audio", where=name, expected="one Ogg stream", got=f"another at byte {position}"
-            )
-        last = bool(data[position + 5] & 0x04)
-        position = end
-    if not last:
-        raise _truncated(name, "a last Ogg page marked as the last", "none")
-
-
-def _ogg_checksum(page: bytes) -> int:
-    """CRC-32 with the polynomial of zlib, most significant bit first, start 0 (RFC 3533): zlib's on reversed bits."""
-    reflected = zlib.crc32(page.translate(_REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return int(f"{reflected:032b}"[::-1], 2)
-
-
-def _check_layout(
-    name: str, *, rate: int, channels: int, frames: int | None = None, max_seconds: float = math.inf
-) -> None:
-    """The gate of every format: rate, channels and, once they are known, frames."""
-    if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
-        raise DataError(
-            "bad sample rate", where=name, expected=f"{LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz", got=f"{rate} Hz"
-        )
-    if not 1 <= channels <= MOST_CHANNELS:
-        raise DataError(
-            "bad number of channels", where=name, expected=f"1 to {MOST_CHANNELS}", got=channels, hint="Mix it down"
-        )
-    if frames is not None and frames < 1:
-        raise DataError("no audio", where=name, expected="at least one frame", got=frames)
-    if frames is not None and frames > max_seconds * rate:
-        raise DataError(
-            "too long", where=name, expected=f"at most {max_seconds:g} s", got=f"{frames / rate:.1f} s by the header"
-        )
-
-
 def _check_samples(samples: NDArray[np.float32], name: str) -> None:
     """Refuse [frames, channels] that hold a value that is not finite or not a level."""
     peak = float(np.abs(samples).max())
@@ -404,7 +215,3 @@ def _resample_sinc(waveform: NDArray[np.float32], orig_hz: int, target_hz: int) 
 
     resampled = torchaudio.functional.resample(torch.from_numpy(waveform), orig_hz, target_hz)
     return np.asarray(resampled.numpy(), dtype=np.float32)
-
-
-def _truncated(name: str, expected: str, got: str) -> DataError:
-    return DataError("truncated", where=name, expected=expected, got=got, hint="Fetch the file again")
