@@ -1,11 +1,12 @@
 """What runs again, and what does not, when parameters change."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
 
-from tests.pipeline.project import TINY_RUN, Project
+from tests.pipeline.project import REPOSITORY, TINY_RUN, Project
 
 pytestmark = pytest.mark.pipeline
 
@@ -61,20 +62,17 @@ def test_statistics_retrain_only_the_modes_that_use_them(project: Project) -> No
     project.dvc("exp", "run", *TINY_RUN)
 
 
-def test_a_new_kind_of_normaliser_is_one_class_and_one_file(project: Project) -> None:
-    kind = project.root / "specnorm/normalization/halved.py"
-    kind.write_text(
-        '"""Half."""\n\nfrom torch import Tensor\n\nfrom specnorm.normalization.base import Normalizer\n\n\n'
-        'class Halved(Normalizer):\n    """Half of it."""\n\n    kind = "halved"\n\n'
-        "    def forward(self, x: Tensor) -> Tensor:\n        return x / 2\n"
-    )
-    mode = project.root / "conf/norm/halved.yaml"
-    mode.write_text("# @package norm.halved\nkind: halved\nwaveform: raw\n")
-    ran = project.dvc("exp", "run", *TINY_RUN, "-S", "norm=[none,global,halved]")
-    fitted = {"normalizers@none", "normalizers@global", "normalizers@halved"}  # cheap, and the old ones come out equal
-    assert ran.stages == fitted | {"train@halved-1-0"} | AFTER
-    kind.unlink()
-    mode.unlink()
+def test_a_new_kind_of_normaliser_is_the_one_class_and_one_file_of_the_readme(project: Project) -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    files = dict(re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", readme, re.DOTALL))
+    assert set(files) == {"specnorm/normalization/per_clip.py", "conf/norm/per_clip.yaml"}
+    for name, text in files.items():
+        (project.root / name).write_text(text)
+    ran = project.dvc("exp", "run", *TINY_RUN, "-S", "norm=[none,global,per_clip]")
+    fitted = {"normalizers@none", "normalizers@global", "normalizers@per_clip"}  # cheap; the old ones come out equal
+    assert ran.stages == fitted | {"train@per_clip-1-0"} | AFTER
+    for name in files:
+        (project.root / name).unlink()
     project.dvc("exp", "run", *TINY_RUN)
 
 
