@@ -49,7 +49,7 @@ def test_a_new_mode_trains_its_own_cells_and_a_removed_one_none(project: Project
     ran = project.dvc("exp", "run", *TINY_RUN, "-S", "norm=[none,global,channel_raw]")
     assert ran.stages == {"normalizers@channel_raw", "train@channel_raw-1-0"} | AFTER
     ran = project.dvc("exp", "run", *TINY_RUN, "-S", "norm=global")
-    assert ran.stages == AFTER
+    assert ran.stages <= AFTER  # an experiment before may have left the same comparison in the run cache
     assert list(pd.read_csv(project.root / "data/comparison/cells.csv")["norm"]) == ["global"]
     assert list(pd.read_csv(project.root / "data/comparison/summary.csv")["norm"]) == ["global"]
     assert "none" not in (project.root / "data/comparison/table.md").read_text()
