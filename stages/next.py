@@ -14,14 +14,14 @@ What was made
   {comparison}/table.md      the table above, and every cell
   {comparison}/accuracy.png  the same as a picture
   {cells}/                   weights, curves and predictions of every cell
-  mlflow.db                  the same as MLflow runs: `make ui`, then tick modes and press Compare
+  mlflow.db                     the same as MLflow runs: `make ui`, then tick modes and press Compare
 
 params.yaml now holds the recipe "{recipe}", so `dvc repro` means this recipe, and has nothing to do.
 
 What to type next (after `source .venv/bin/activate`)
   dvc exp run -S experiment={recipe} -S norm=global     one row of it; nothing is trained again
   dvc exp run -S experiment={recipe} -S norm=factorial  the two modes that are missing from the grid
-  dvc exp run                                    the defaults again: the whole of ESC-50 (downloads 600 MB)
+  dvc exp run                                           the defaults again: the whole of ESC-50 (downloads 600 MB)
 """
 
 

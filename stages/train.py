@@ -23,6 +23,8 @@ from specnorm.training import device, loop
 from specnorm.training.checkpoint import Checkpoint
 from stages import runner
 
+_CHECKPOINT_SECONDS = 10.0  # a kill costs no more work than this and an epoch
+
 
 def work(params: Params, arguments: argparse.Namespace) -> None:
     norm, fold, seed = arguments.norm, arguments.fold, arguments.seed
@@ -69,6 +71,7 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
     checkpoint = Checkpoint(
         runner.cache() / "checkpoints" / f"{norm}-{fold}-{seed}-{identity['fingerprint'][:16]}.safetensors",
         files.fingerprint([identity, run]),
+        every_s=_CHECKPOINT_SECONDS,
     )
 
     # 3. Train, write, forget the checkpoint.

@@ -22,10 +22,12 @@ class Checkpoint:
     Args:
         path: the file; its folder is made when needed.
         cell: fingerprint of everything that determines the cell's result. A file with another one is not resumed.
+        every_s: least time between two saves in seconds, so that short epochs are not spent on writing.
     """
 
     path: Path
     cell: str
+    every_s: float = 0.0
 
     def save(self, model: nn.Module, optimizer: optim.Optimizer, history: list[dict[str, float]]) -> None:
         """Replace the stored state atomically; ``history`` has a row for each finished epoch."""

@@ -59,7 +59,7 @@ def train(
     Raises:
         ConfigurationError: the batch is larger than the training set.
         DivergenceError: a loss or a prediction is not finite. No step is taken on such a loss; the checkpoint keeps
-            the last epoch whose predictions were finite.
+            the last saved epoch, whose predictions were finite.
         ResourceError: the device ran out of memory.
     """
     if len(cell.train) < params.batch_size:
@@ -103,6 +103,7 @@ def _train(
     per_epoch = len(train_clips) // params.batch_size
     epoch_seconds = []
     probabilities: Tensor | None = None
+    saved = time.perf_counter()
     for epoch in range(len(history), params.epochs):
         started = time.perf_counter()
         order = seeds.clip_order(len(train_clips), seed=cell.seed, fold=cell.fold, epoch=epoch)
@@ -118,7 +119,7 @@ def _train(
                     "the loss is not a finite number",
                     where=f"epoch {epoch + 1}, batch {index + 1}",
                     got=f"loss {loss.item()} at learning rate {step.learning_rate:.3g}",
-                    hint="Lower train.learning_rate; the state after the last whole epoch is kept",
+                    hint="Lower train.learning_rate; the last saved epoch is kept",
                 )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -130,7 +131,7 @@ def _train(
                 "the predictions are not finite numbers",
                 where=f"epoch {epoch + 1}, held-out clips",
                 got=f"weights after learning rate {step.learning_rate:.3g}",
-                hint="Lower train.learning_rate; the state after the epoch before is kept",
+                hint="Lower train.learning_rate; the last saved epoch is kept",
             )
         row = {
             "epoch": epoch + 1,
@@ -140,8 +141,9 @@ def _train(
         }
         epoch_seconds.append(time.perf_counter() - started)
         history.append(row)
-        if checkpoint is not None:
+        if checkpoint is not None and time.perf_counter() - saved >= checkpoint.every_s:
             checkpoint.save(model, optimizer, history)
+            saved = time.perf_counter()
         if report is not None:
             report(row)
     if probabilities is None:  # every epoch was in the checkpoint

@@ -146,3 +146,12 @@ class TestSmall:
             header = stored.metadata()
         assert [row["epoch"] for row in json.loads(header["history"])] == [1, 2]
         assert header["cell"] == "this cell"
+
+
+def test_short_epochs_do_not_write_each_time(tmp_path: Path) -> None:
+    hour = Checkpoint(tmp_path / "hour.safetensors", "a", every_s=3600.0)
+    always = Checkpoint(tmp_path / "always.safetensors", "a")
+    for checkpoint in (hour, always):
+        small.run(checkpoint=checkpoint, epochs=2)
+    assert not hour.path.exists()
+    assert always.path.exists()
