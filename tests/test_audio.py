@@ -13,7 +13,7 @@ from tests.faults.bad_wav import chunk, encode, float_wav, fmt, riff, tone, wav
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 
 
-# W4. Half a step of each depth, and a step at its clipped ends; a float file is exact. 32 bits exceed float32's own 24.
+# Half a step of each depth, and a step at its clipped ends; a float file is exact. 32 bits exceed float32's own 24.
 @pytest.mark.parametrize(
     ("container", "subtype", "tolerance"),
     [
@@ -64,13 +64,12 @@ def test_the_name_must_fit_only_where_it_promises_a_format(name: str) -> None:
 
 
 def test_lossy_decoders_may_exceed_full_scale() -> None:
-    """W11: overs are kept as they are; clipping them would be a change of the recording that nobody sees."""
+    """Overs are kept as they are; clipping them would be a change of the recording that nobody sees."""
     signal = 1.5 * np.sin(np.arange(100)).astype(np.float32)
     assert np.array_equal(audio.decode(float_wav(signal), name="a.wav").waveform, signal)
 
 
 def test_stereo_is_mixed_by_the_mean() -> None:
-    """W6."""
     left, right = tone(), np.cos(np.arange(4000)) / 4
     mono = audio.decode(encode(left, "WAV", "FLOAT"), name="a.wav")
     both = audio.decode(encode(np.stack([left, left], axis=1), "WAV", "FLOAT"), name="a.wav")
@@ -97,7 +96,6 @@ def test_channels_that_cancel_are_reported() -> None:
 @pytest.mark.parametrize("method", ["polyphase", "sinc"])
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000, 96000])
 def test_resampling_keeps_the_duration_to_the_rounded_up_sample(method: audio.Resampler, rate: int) -> None:
-    """W7."""
     for samples in (1, 2, 440, 441, 442, 22050):
         resampled = audio.resample(np.ones(samples, np.float32), rate, 16000, method)
         assert resampled.shape == (-(-samples * 16000 // rate),)
@@ -121,7 +119,6 @@ def test_resampling_leaves_its_input_alone_and_repeats_itself(method: audio.Resa
 
 
 def test_silence_stays_silence() -> None:
-    """W12."""
     clip = audio.decode(wav(bytes(88200), rate=44100), name="a.wav")
     for method in ("polyphase", "sinc"):
         for waveform in audio.prepare(clip, sample_rate=16000, samples=20000, resampler=method).values():
@@ -131,7 +128,7 @@ def test_silence_stays_silence() -> None:
 
 
 def test_fit_length_cuts_and_pads_the_end_and_copies() -> None:
-    """W13: a clip of one sample is padded like any other."""
+    """A clip of one sample is padded like any other."""
     waveform = np.array([1, 2, 3], np.float32)
     assert audio.fit_length(waveform, 2).tolist() == [1, 2]
     assert audio.fit_length(waveform, 5).tolist() == [1, 2, 3, 0, 0]
@@ -143,7 +140,7 @@ def test_fit_length_cuts_and_pads_the_end_and_copies() -> None:
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -1.0, 1 / 3, 1e-38, 1e-45, 7.9])
 def test_a_constant_clip_is_standardized_to_zeros(value: float) -> None:
-    """W12, W15: the naive formula turns the rounding of a constant into a signal of unit deviation."""
+    """The naive formula turns the rounding of a constant into a signal of unit deviation."""
     constant = np.full(80000, value, np.float32)
     assert not audio.standardize(constant).any()
     jittered = constant * (1 + 2**-23 * (np.arange(80000) % 2)).astype(np.float32)
@@ -159,7 +156,7 @@ def test_the_naive_standardization_fails_on_a_constant() -> None:
 
 
 def test_standardize_is_accurate_under_a_large_offset() -> None:
-    """W15: float32 sums of 0.9 + a signal of 1e-4 would lose the mean; the output is float64 maths, rounded once."""
+    """Float32 sums of 0.9 + a signal of 1e-4 would lose the mean; the output is float64 maths, rounded once."""
     waveform = (0.9 + 1e-4 * np.sin(np.arange(80000) / 7)).astype(np.float32)
     exact = waveform.astype(np.longdouble)
     expected = (exact - exact.mean()) / exact.std()
@@ -169,7 +166,6 @@ def test_standardize_is_accurate_under_a_large_offset() -> None:
 
 @pytest.mark.parametrize("kind", ["offset", "square", "impulse", "quiet"])
 def test_extreme_but_legal_waveforms_stay_finite(kind: str) -> None:
-    """W15."""
     time = np.arange(8000)
     waveform = {
         "offset": 0.5 + 0.01 * np.sin(time),

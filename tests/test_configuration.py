@@ -1,4 +1,4 @@
-"""`conf/`, `params.yaml` and `dvc.yaml` say the same: what is composed is committed, what is read is declared (P7)."""
+"""`conf/`, `params.yaml` and `dvc.yaml` say the same: what is composed is committed, what is read is declared."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_what_hydra_lets_through_is_refused_at_our_door(tmp_path: Path, override
         loaded(tmp_path, override)
 
 
-# --- P7: the stages read what dvc.yaml declares, and nothing else
+# --- the stages read what dvc.yaml declares, and nothing else
 
 Keys = set[str]  # dotted, one or two names long
 
@@ -263,7 +263,7 @@ def test_every_stage_runs_its_own_module() -> None:
 
 
 def test_the_inspection_has_power() -> None:
-    """What P7 is about, in small: a read that is not declared, two levels deep and through a helper."""
+    """A read that is not declared, two levels deep and through a helper."""
     helper = Module("def cells(loaded): return loaded.norm, loaded.protocol.folds")
     stage = Module(
         "def work(params: Params, _):\n"

@@ -1,4 +1,4 @@
-"""Files are whole or absent, JSON is one sequence of bytes a value, a lock has one holder (F7, F8, F12, F13)."""
+"""Files are whole or absent, JSON is one sequence of bytes a value, a lock has one holder."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_full_disk_is_a_resource_error(target: Path) -> None:
 
 
 def test_a_limit_on_the_file_s_size_is_a_resource_error(target: Path) -> None:
-    """F7 with a real write that stops halfway: in a child, because a limit once lowered stays."""
+    """With a real write that stops halfway: in a child, because a limit once lowered stays."""
     before = tree(target.parent)
     script = (
         "import resource, signal, sys; from pathlib import Path; from specnorm import files\n"
@@ -240,7 +240,7 @@ def test_a_file_s_digest_is_that_of_its_bytes(tmp_path: Path) -> None:
 
 
 def test_partial_files_are_removed_at_any_depth_and_nothing_else(tmp_path: Path) -> None:
-    """F13. A regression: shards are written two floors below the folder that is cleaned."""
+    """A regression: shards are written two floors below the folder that is cleaned."""
     kept = ["a.npy", "raw/a.npy", "raw/partial", "raw/.hidden", "raw/fold.partial", "raw/.a.npy.12.partial.txt"]
     stale = [".a.npy.12.partial", "raw/.a.npy.12.partial", "raw/deep/.b.99999999.partial"]
     for name in kept + stale:
@@ -293,7 +293,6 @@ def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_lock_has_one_holder_and_its_name_is_told(tmp_path: Path) -> None:
-    """F12."""
     path = tmp_path / "locks" / "data-raw.lock"
     with holder(path) as process:
         for _ in range(2):  # a refused process does not break the lock

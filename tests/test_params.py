@@ -1,4 +1,4 @@
-"""P1 to P6 of the fault list: what is wrong in `params.yaml` is refused by name, in one line, before any work."""
+"""What is wrong in `params.yaml` is refused by name, in one line, before any work."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_what_was_checked_cannot_be_changed() -> None:
         checked.train.epochs = 3  # type: ignore[misc]
 
 
-# --- P1: unknown keys
+# --- unknown keys
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path: Path) -> Non
     assert "line 2: expected YAML, got the key a a second time" in load_message(tmp_path, "a: 1\na: 2\n")
 
 
-# --- P2: missing keys and wrong types
+# --- missing keys and wrong types
 
 
 def _leaves(model: BaseModel, *above: str) -> Iterator[str]:
@@ -271,7 +271,7 @@ def test_a_whole_number_will_do_for_a_float_and_means_the_same(key: str, whole: 
     assert files.fingerprint(describe(loose.spectrogram)) == files.fingerprint(describe(strict.spectrogram))
 
 
-# --- P3, P4: ranges
+# --- ranges
 
 SMALLEST_NORMAL = 2.0**-126  # of float32
 RANGES: list[tuple[str, str, list[Any], list[Any]]] = [
@@ -334,7 +334,7 @@ def test_a_range_ends_where_it_says(choice: str, key: str, inside: list[Any], ou
     ],
 )
 def test_fields_that_do_not_go_together_are_refused_by_name(changes: dict[str, Any], message: str) -> None:
-    """F5. The key path has no place for the union's member: `spectrogram.f_max`, never `spectrogram.mel.f_max`."""
+    """The key path has no place for the union's member: `spectrogram.f_max`, never `spectrogram.mel.f_max`."""
     settings = (MEL if changes.get("transform") == "mel" else LINEAR) | changes
     assert message_of(changed("spectrogram", settings)).startswith(f"bad parameter spectrogram.{message}")
 
@@ -357,7 +357,7 @@ def test_an_item_of_a_list_is_refused_with_its_place(key: str, bad: list[int]) -
     assert message_of(changed(key, bad)).startswith(f"bad parameter {key}.{len(bad) - 1} in params.yaml: expected ")
 
 
-# --- P5: choices
+# --- choices
 
 
 @pytest.mark.parametrize(
@@ -425,7 +425,7 @@ def test_a_long_value_stays_a_short_line() -> None:
     assert len(message_of(changed("train.epochs", {str(n): n for n in range(10**4)}))) < 250
 
 
-# --- P4, P6: the file
+# --- the file
 
 
 @pytest.mark.parametrize(

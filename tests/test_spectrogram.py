@@ -66,7 +66,7 @@ def test_leading_axes_are_kept(transform: str) -> None:
 @pytest.mark.parametrize("top_db", [None, 20.0])
 @pytest.mark.parametrize("transform", ["linear", "mel"])
 def test_a_clip_is_the_same_alone_and_in_a_batch(transform: str, top_db: float | None) -> None:
-    """F1, F2: a quiet clip beside a loud one. torchaudio clamps a 3-D batch by its loudest clip."""
+    """A quiet clip beside a loud one. torchaudio clamps a 3-D batch by its loudest clip."""
     module = front_end(transform=transform, top_db=top_db)
     clips = noise(3, 80000) * torch.tensor([[1e-3], [1.0], [30.0]])
     batch = module(clips)
@@ -103,7 +103,6 @@ def test_the_number_of_threads_changes_nothing(transform: str) -> None:
 @pytest.mark.parametrize("amin", [1e-10, 1e-12, 1e-5, 1.0])
 @pytest.mark.parametrize("transform", ["linear", "mel"])
 def test_silence_is_exactly_the_floor(transform: str, amin: float) -> None:
-    """W12."""
     module = front_end(transform=transform, amin=amin)
     assert module.floor_db == pytest.approx(10 * np.log10(amin), abs=1e-5)  # one float32 rounding of 120
     assert (module(torch.zeros(80000)) == module.floor_db).all()
@@ -134,7 +133,7 @@ def test_mel_centres_are_the_peaks_of_the_filters(mel_scale: str) -> None:
 
 
 def test_mel_bands_without_a_bin_are_refused_with_their_number() -> None:
-    """F3: torchaudio only warns, and the band is the floor for ever."""
+    """torchaudio only warns, and the band is the floor for ever."""
     with pytest.raises(
         ConfigurationError, match=r"bands without an FFT bin in spectrogram: expected 0, got \d+ of 256"
     ):
@@ -152,7 +151,7 @@ def test_an_odd_n_fft_would_lose_a_frame() -> None:
 @pytest.mark.parametrize("shape", [(), (1,), (200,), (79999,), (80001,), (80000, 1), (0, 80000), (2, 0)])
 @pytest.mark.parametrize("transform", ["linear", "mel"])
 def test_a_wrong_shape_is_refused(transform: str, shape: tuple[int, ...]) -> None:
-    """W13: reflect padding fails with a bare RuntimeError on clips of half a window or less."""
+    """Reflect padding fails with a bare RuntimeError on clips of half a window or less."""
     with pytest.raises(DataError, match=r"bad waveform in the front end: expected 80000 samples on the last axis.*got"):
         front_end(transform=transform)(torch.zeros(shape))
 

@@ -92,24 +92,24 @@ def bad_files() -> Iterator[tuple[str, str, bytes, str]]:
     mp3 = encode(tone(20000), "MP3", "MPEG_LAYER_III")
     aiff = encode(tone(), "AIFF", "PCM_16")
 
-    yield "W1-half", "a.wav", good[: len(good) // 2], "truncated.*expected 4000 frames by the header, got 1989 in"
-    yield "W1-last-byte", "a.wav", good[:-1], "truncated.*expected 4000 frames by the header, got 3999 in"
-    yield "W1-in-magic", "a.wav", good[:6], "truncated.*expected a data chunk, got the end of the file after 6 bytes"
-    yield "W1-in-header", "a.wav", good[:30], "truncated.*expected a fmt chunk of 16 bytes, got 10"
-    yield "W1-no-data-chunk", "a.wav", good[:36], "truncated.*expected a data chunk, got the end of the file after 36"
-    yield "W1-after-header", "a.wav", good[:44], "truncated.*expected 4000 frames by the header, got 0 in 44 bytes"
-    yield "W1-zero-frames", "a.wav", wav(b""), "no audio.*expected at least one frame, got 0"
-    yield "W1-half-a-frame", "a.wav", wav(bytes(7)), "bad WAV header.*expected whole frames of 2 bytes, got 7 bytes"
-    yield "W1-aiff", "a.aiff", aiff[:-2], r"truncated.*expected 8054 bytes by the header, got 8052"
-    yield "W1-flac", "a.flac", flac[: len(flac) // 2], "undecodable audio.*expected a whole FLAC file, got "
-    yield "W1-ogg", "a.ogg", ogg[: len(ogg) // 2], "truncated.*expected an Ogg page up to byte .*, got "
-    yield "W1-ogg-at-page", "a.ogg", b"".join(_ogg_pages(ogg)[:-1]), "truncated.*expected a last Ogg page.*, got none"
-    yield "W1-ogg-in-page-header", "a.ogg", ogg + b"OggS", "truncated.*expected an Ogg page up to byte"
-    yield "W1-ogg-hole", "a.ogg", b"".join(_ogg_pages(ogg)[:3] + _ogg_pages(ogg)[4:]), "expected .*got "
-    yield "W1-opus", "a.opus", opus[:-20], "truncated.*expected an Ogg page up to byte"
-    yield "W1-mp3", "a.mp3", mp3[: len(mp3) // 2], "truncated.*expected 20000 frames by the header, got "
+    yield "cut-half", "a.wav", good[: len(good) // 2], "truncated.*expected 4000 frames by the header, got 1989 in"
+    yield "cut-last-byte", "a.wav", good[:-1], "truncated.*expected 4000 frames by the header, got 3999 in"
+    yield "cut-in-magic", "a.wav", good[:6], "truncated.*expected a data chunk, got the end of the file after 6 bytes"
+    yield "cut-in-header", "a.wav", good[:30], "truncated.*expected a fmt chunk of 16 bytes, got 10"
+    yield "cut-no-data-chunk", "a.wav", good[:36], "truncated.*expected a data chunk, got the end of the file after 36"
+    yield "cut-after-header", "a.wav", good[:44], "truncated.*expected 4000 frames by the header, got 0 in 44 bytes"
+    yield "cut-zero-frames", "a.wav", wav(b""), "no audio.*expected at least one frame, got 0"
+    yield "cut-half-a-frame", "a.wav", wav(bytes(7)), "bad WAV header.*expected whole frames of 2 bytes, got 7 bytes"
+    yield "cut-aiff", "a.aiff", aiff[:-2], r"truncated.*expected 8054 bytes by the header, got 8052"
+    yield "cut-flac", "a.flac", flac[: len(flac) // 2], "undecodable audio.*expected a whole FLAC file, got "
+    yield "cut-ogg", "a.ogg", ogg[: len(ogg) // 2], "truncated.*expected an Ogg page up to byte .*, got "
+    yield "cut-ogg-at-page", "a.ogg", b"".join(_ogg_pages(ogg)[:-1]), "truncated.*expected a last Ogg page.*, got none"
+    yield "cut-ogg-in-page-header", "a.ogg", ogg + b"OggS", "truncated.*expected an Ogg page up to byte"
+    yield "cut-ogg-hole", "a.ogg", b"".join(_ogg_pages(ogg)[:3] + _ogg_pages(ogg)[4:]), "expected .*got "
+    yield "cut-opus", "a.opus", opus[:-20], "truncated.*expected an Ogg page up to byte"
+    yield "cut-mp3", "a.mp3", mp3[: len(mp3) // 2], "truncated.*expected 20000 frames by the header, got "
     yield (
-        "W1-mp3-no-length",
+        "cut-mp3-no-length",
         "a.mp3",
         mp3[mp3.index(mp3[:2], 4) :],
         "unsupported audio.*expected an MP3 with its length",
@@ -118,24 +118,44 @@ def bad_files() -> Iterator[tuple[str, str, bytes, str]]:
     yield "ogg-junk-between-pages", "a.ogg", ogg + b"junk" * 10, "damaged audio.*expected an Ogg page at byte"
     yield "ogg-chain", "a.ogg", ogg + opus, "unsupported audio.*expected one Ogg stream, got another at byte"
 
-    yield "W2-empty", "a.wav", b"", "not audio.*expected WAV, .*got an empty file"
-    yield "W2-html", "a.wav", b"<!DOCTYPE html><html>not found</html>", "not audio.*got first bytes b'<!DOCTYPE ht'"
-    yield "W2-text", "a.wav", b"version https://git-lfs.github.com/spec/v1\n", "not audio.*got first bytes b'version"
-    yield "W2-utf16-text", "a.mp3", "plain text".encode("utf-16"), r"not audio.*got first bytes b'\\xff\\xfe"
-    yield "W2-zeros", "a.wav", bytes(44100), "not audio.*got first bytes"
-    yield "W2-avi", "a.wav", b"RIFF" + bytes(4) + b"AVI LIST" + bytes(100), "not audio.*got first bytes b'RIFF"
+    yield "no-audio-empty", "a.wav", b"", "not audio.*expected WAV, .*got an empty file"
+    yield (
+        "no-audio-html",
+        "a.wav",
+        b"<!DOCTYPE html><html>not found</html>",
+        "not audio.*got first bytes b'<!DOCTYPE ht'",
+    )
+    yield (
+        "no-audio-text",
+        "a.wav",
+        b"version https://git-lfs.github.com/spec/v1\n",
+        "not audio.*got first bytes b'version",
+    )
+    yield "no-audio-utf16-text", "a.mp3", "plain text".encode("utf-16"), r"not audio.*got first bytes b'\\xff\\xfe"
+    yield "no-audio-zeros", "a.wav", bytes(44100), "not audio.*got first bytes"
+    yield "no-audio-avi", "a.wav", b"RIFF" + bytes(4) + b"AVI LIST" + bytes(100), "not audio.*got first bytes b'RIFF"
 
-    yield "W3-flac", "a.wav", flac, "format mismatch.*expected WAV by its name, got FLAC bytes"
-    yield "W3-ogg", "a.WAV", ogg, "format mismatch.*expected WAV by its name, got OGG bytes"
-    yield "W3-mp3", "a.wav", mp3, "format mismatch.*expected WAV by its name, got MP3 bytes"
-    yield "W3-wav", "folder/a.flac", good, "format mismatch.*expected FLAC by its name, got WAV bytes"
+    yield "mismatch-flac", "a.wav", flac, "format mismatch.*expected WAV by its name, got FLAC bytes"
+    yield "mismatch-ogg", "a.WAV", ogg, "format mismatch.*expected WAV by its name, got OGG bytes"
+    yield "mismatch-mp3", "a.wav", mp3, "format mismatch.*expected WAV by its name, got MP3 bytes"
+    yield "mismatch-wav", "folder/a.flac", good, "format mismatch.*expected FLAC by its name, got WAV bytes"
 
     for subtype, tag in (("ULAW", "0x0007"), ("ALAW", "0x0006"), ("IMA_ADPCM", "0x0011"), ("MS_ADPCM", "0x0002")):
         data = encode(tone(), "WAV", subtype)
-        yield f"W5-{subtype}", "a.wav", data, f"unsupported WAV encoding.*expected PCM of 8, .*got format tag {tag}"
-    yield "W5-aifc", "a.aifc", encode(tone(), "AIFF", "ULAW"), "unsupported encoding.*expected PCM or float.*got ULAW"
+        yield (
+            f"encoding-{subtype}",
+            "a.wav",
+            data,
+            f"unsupported WAV encoding.*expected PCM of 8, .*got format tag {tag}",
+        )
+    yield (
+        "encoding-aifc",
+        "a.aifc",
+        encode(tone(), "AIFF", "ULAW"),
+        "unsupported encoding.*expected PCM or float.*got ULAW",
+    )
     extensible = encode(tone(), "WAVEX", "PCM_16")
-    yield "W5-guid", "a.wav", _set(extensible, 46, b"\xff"), "unsupported WAV encoding.*got format tag 0xfffe"
+    yield "encoding-guid", "a.wav", _set(extensible, 46, b"\xff"), "unsupported WAV encoding.*got format tag 0xfffe"
 
     six = np.tile(tone()[:, None], 6)
     for container, subtype, name in (
@@ -144,46 +164,76 @@ def bad_files() -> Iterator[tuple[str, str, bytes, str]]:
         ("OGG", "VORBIS", "a.ogg"),
     ):
         data = encode(six, container, subtype)
-        yield f"W6-six-{name}", name, data, "bad number of channels.*expected 1 to 2, got 6"
-    yield "W6-thousand", "a.wav", wav(channels=1000), "bad number of channels.*expected 1 to 2, got 1000"
-    yield "W6-none", "a.wav", wav(channels=0), "bad number of channels.*expected 1 to 2, got 0"
+        yield f"channels-six-{name}", name, data, "bad number of channels.*expected 1 to 2, got 6"
+    yield "channels-thousand", "a.wav", wav(channels=1000), "bad number of channels.*expected 1 to 2, got 1000"
+    yield "channels-none", "a.wav", wav(channels=0), "bad number of channels.*expected 1 to 2, got 0"
 
-    yield "W8-rate-0", "a.wav", wav(rate=0), "bad sample rate.*expected 1000 to 768000 Hz, got 0 Hz"
-    yield "W8-rate-4e9", "a.wav", wav(rate=4_000_000_000), "bad sample rate.*got 4000000000 Hz"
-    yield "W8-rate-flac", "a.flac", encode(tone(), "FLAC", "PCM_16", 999), "bad sample rate.*got 999 Hz"
-    yield "W8-bits", "a.wav", wav(bits=13), "unsupported WAV encoding.*got format tag 0x0001 with 13 bits"
-    yield "W8-float-bits", "a.wav", wav(tag=3, bits=16), "unsupported WAV encoding.*got format tag 0x0003 with 16 bits"
-    yield "W8-block-align", "a.wav", wav(block_align=7), "bad WAV header.*expected block_align 2, got 7"
-    yield "W8-block-align-0", "a.wav", wav(block_align=0), "bad WAV header.*expected block_align 2, got 0"
-    data = chunk(b"data", bytes(8))
-    yield "W8-short-fmt", "a.wav", riff(chunk(b"fmt ", fmt()[:14]), data), "expected a fmt chunk of 16 to 200 .*got 14"
-    yield "W8-long-fmt", "a.wav", riff(chunk(b"fmt ", fmt() + bytes(300)), data), "expected a fmt chunk of 16 .*got 316"
+    yield "header-rate-0", "a.wav", wav(rate=0), "bad sample rate.*expected 1000 to 768000 Hz, got 0 Hz"
+    yield "header-rate-4e9", "a.wav", wav(rate=4_000_000_000), "bad sample rate.*got 4000000000 Hz"
+    yield "header-rate-flac", "a.flac", encode(tone(), "FLAC", "PCM_16", 999), "bad sample rate.*got 999 Hz"
+    yield "header-bits", "a.wav", wav(bits=13), "unsupported WAV encoding.*got format tag 0x0001 with 13 bits"
     yield (
-        "W8-two-fmt",
+        "header-float-bits",
+        "a.wav",
+        wav(tag=3, bits=16),
+        "unsupported WAV encoding.*got format tag 0x0003 with 16 bits",
+    )
+    yield "header-block-align", "a.wav", wav(block_align=7), "bad WAV header.*expected block_align 2, got 7"
+    yield "header-block-align-0", "a.wav", wav(block_align=0), "bad WAV header.*expected block_align 2, got 0"
+    data = chunk(b"data", bytes(8))
+    yield (
+        "header-short-fmt",
+        "a.wav",
+        riff(chunk(b"fmt ", fmt()[:14]), data),
+        "expected a fmt chunk of 16 to 200 .*got 14",
+    )
+    yield (
+        "header-long-fmt",
+        "a.wav",
+        riff(chunk(b"fmt ", fmt() + bytes(300)), data),
+        "expected a fmt chunk of 16 .*got 316",
+    )
+    yield (
+        "header-two-fmt",
         "a.wav",
         riff(chunk(b"fmt ", fmt()), chunk(b"fmt ", fmt()), data),
         "expected one fmt chunk, got two",
     )
-    yield "W8-data-first", "a.wav", riff(data, chunk(b"fmt ", fmt())), "expected a fmt chunk before the data, got none"
+    yield (
+        "header-data-first",
+        "a.wav",
+        riff(data, chunk(b"fmt ", fmt())),
+        "expected a fmt chunk before the data, got none",
+    )
 
     claim = wav(bytes(441_000), data_size=0xFFFFFFF0)
-    yield "W9-claim", "a.wav", claim, "truncated.*expected 2147483640 frames by the header, got 220500 in 441044 bytes"
-    yield "W9-streaming", "a.wav", wav(data_size=0xFFFFFFFF), "truncated.*expected 2147483647 frames by the header"
-    yield "W9-aiff", "a.aiff", _set(aiff, 4, b"\xff\xff\xff\xf0"), "truncated.*expected 4294967288 bytes by the header"
-
-    yield "W10-nan", "a.wav", _spiked(123, np.nan), "bad sample.*expected finite values, got nan at index 123"
-    yield "W10-inf", "a.wav", _spiked(7, -np.inf), "bad sample.*expected finite values, got -inf at index 7"
-    huge = np.full(10, 1e300, dtype="<f8").tobytes()
-    yield "W10-beyond-float32", "a.wav", wav(huge, tag=3, bits=64), "bad sample.*got inf at index 0"
     yield (
-        "W11-level",
+        "claim-4-gb",
+        "a.wav",
+        claim,
+        "truncated.*expected 2147483640 frames by the header, got 220500 in 441044 bytes",
+    )
+    yield "claim-streaming", "a.wav", wav(data_size=0xFFFFFFFF), "truncated.*expected 2147483647 frames by the header"
+    yield (
+        "claim-aiff",
+        "a.aiff",
+        _set(aiff, 4, b"\xff\xff\xff\xf0"),
+        "truncated.*expected 4294967288 bytes by the header",
+    )
+
+    yield "value-nan", "a.wav", _spiked(123, np.nan), "bad sample.*expected finite values, got nan at index 123"
+    yield "value-inf", "a.wav", _spiked(7, -np.inf), "bad sample.*expected finite values, got -inf at index 7"
+    huge = np.full(10, 1e300, dtype="<f8").tobytes()
+    yield "value-beyond-float32", "a.wav", wav(huge, tag=3, bits=64), "bad sample.*got inf at index 0"
+    yield (
+        "level-far-above",
         "a.wav",
         _spiked(50, 47.0),
         "bad level.*at most 8.*got a peak of 47, the first beyond at index 50",
     )
-    yield "W11-integers", "a.wav", float_wav(np.round(tone() * 32767)), "bad level.*Divide them by their full scale"
+    yield "level-integers", "a.wav", float_wav(np.round(tone() * 32767)), "bad level.*Divide them by their full scale"
 
     hours = wav(bytes(36_000_000), rate=1000, bits=8)
-    yield "W14-wav", "a.wav", hours, "too long.*expected at most 600 s, got 36000.0 s by the header"
-    yield "W14-flac", "a.flac", _flac_claiming(RATE_HZ * 36000), "too long.*expected at most 600 s, got 36000.0 s"
-    yield "W14-flac-unknown", "a.flac", _flac_claiming(0), "too long.*expected at most 600 s, got "
+    yield "long-wav", "a.wav", hours, "too long.*expected at most 600 s, got 36000.0 s by the header"
+    yield "long-flac", "a.flac", _flac_claiming(RATE_HZ * 36000), "too long.*expected at most 600 s, got 36000.0 s"
+    yield "long-flac-unknown", "a.flac", _flac_claiming(0), "too long.*expected at most 600 s, got "

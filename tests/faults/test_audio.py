@@ -41,9 +41,11 @@ def test_the_cases_are_bad_by_one_fault_only() -> None:
         assert clip.sample_rate == 8000
 
 
-@pytest.mark.parametrize("case", ["W6-thousand", "W9-claim", "W9-streaming", "W14-wav", "W14-flac", "W14-flac-unknown"])
+@pytest.mark.parametrize(
+    "case", ["channels-thousand", "claim-4-gb", "claim-streaming", "long-wav", "long-flac", "long-flac-unknown"]
+)
 def test_a_claim_allocates_nothing(case: str) -> None:
-    """W9: the headers claim up to 4 GB; what is refused by its header costs no more than an error message."""
+    """The headers claim up to 4 GB; what is refused by its header costs no more than an error message."""
     name, data = next((name, data) for key, name, data, _ in CASES if key == case)
     tracemalloc.start()
     try:

@@ -1,4 +1,4 @@
-"""F6, F7, F13: a stage killed at any step leaves whole files or none, and its rerun what a clean run leaves."""
+"""A stage killed at any step leaves whole files or none, and its rerun what a clean run leaves."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def readable(stage: Stage, folder: Path) -> bool:
 def test_killed_over_another_build_it_leaves_the_old_the_new_or_what_is_refused(
     forks: Stages, clean: Path, other: Path, place: Path, stage: Stage
 ) -> None:
-    """F10, F11: never a mixture that a reader takes."""
+    """Never a mixture that a reader takes."""
     old, new = tree(other / stage.out), tree(clean / stage.out)
     assert old.keys() == new.keys()
     assert {name for name in old if old[name] != new[name]} >= old.keys() - {"clips.csv"}
@@ -237,7 +237,7 @@ def test_killed_over_another_build_it_leaves_the_old_the_new_or_what_is_refused(
 
 @pytest.mark.parametrize("stage", [DOWNLOAD, SPECTROGRAMS], ids=str)
 def test_a_full_disk_ends_it_in_one_line_without_a_trace(forks: Stages, clean: Path, place: Path, stage: Stage) -> None:
-    """F7, for each file in turn: a limit on size stops the first one that is larger."""
+    """For each file in turn: a limit on size stops the first one that is larger."""
     expected = tree(clean / stage.out)
     for limit in sorted({len(data) for data in expected.values()}):
         reset(place, stage.out)

@@ -79,7 +79,7 @@ def count_steps(monkeypatch: pytest.MonkeyPatch, before: Callable[[int], None] =
     return taken
 
 
-# T4: a loss that is not a number
+# A loss that is not a number
 
 
 def test_a_poisoned_clip_stops_training_before_a_step_is_taken_on_it(
@@ -170,7 +170,7 @@ def test_a_poisoned_held_out_clip_is_not_a_result() -> None:
         small.run(cell)
 
 
-# T5: memory
+# Memory
 
 
 @pytest.mark.parametrize(("batch_size", "smaller"), [(8, 4), (7, 3), (2, 2)])
@@ -190,7 +190,7 @@ def test_out_of_memory_names_the_batch_and_a_smaller_one(
     assert ResourceError.exit_code == 5
 
 
-# T1: kills
+# Kills
 
 CHILD = """
     import os, signal, sys
@@ -277,7 +277,7 @@ def test_a_killed_process_leaves_what_the_next_one_needs(tmp_path: Path) -> None
         assert len(resumed.epoch_seconds) == (1 if death == "between_epochs" else 2), death
 
 
-# T2, T3, T12: checkpoints that are not to be trusted
+# Checkpoints that are not to be trusted
 
 
 class Sentinel:
@@ -407,7 +407,7 @@ def test_a_folder_in_the_files_place_is_set_aside(checkpoint: Checkpoint) -> Non
     assert small.equal(result, small.run())
 
 
-# T11: a full disk
+# A full disk
 
 
 @pytest.mark.parametrize("write", ["checkpoint", "cell"])
@@ -433,7 +433,7 @@ def test_a_disk_that_really_is_full_is_an_error_of_ours(checkpoint: Checkpoint, 
     assert not list(tmp_path.rglob(f"*{files.PARTIAL_SUFFIX}"))
 
 
-# T12: the model file
+# The model file
 
 
 def test_a_killed_rewrite_of_a_cell_leaves_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ def resampled_db(frequency_hz: float, rate_hz: int, method: audio.Resampler) -> 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("rate", RATES_HZ)
 def test_a_tone_keeps_its_frequency_and_level(method: audio.Resampler, rate: int) -> None:
-    """W7: within a bin of 2 Hz, and 0.1 dB over the flat part of the band."""
+    """Within a bin of 2 Hz, and 0.1 dB over the flat part of the band."""
     for share in (0.01, 0.1, 0.3, 0.5, 0.6, FLAT_TO[method]):
         frequency = 2 * round(share * min(rate, TARGET_HZ) / 4)
         kept = middle(audio.resample(tone(frequency, rate), rate, TARGET_HZ, method))
@@ -53,7 +53,7 @@ def test_a_tone_keeps_its_frequency_and_level(method: audio.Resampler, rate: int
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("rate", [44100, 96000])
 def test_what_lies_above_the_new_band_is_gone(method: audio.Resampler, rate: int) -> None:
-    """W7: aliases below -60 dB, from the frequency on where the default filter reaches that."""
+    """Aliases below -60 dB, from the frequency on where the default filter reaches that."""
     highest = rate / 2 - 10
     for frequency in np.linspace(CLEAN_FROM[method] * TARGET_HZ / 2, highest, 12):
         assert resampled_db(frequency, rate, method) < -60

@@ -145,7 +145,7 @@ def test_an_unknown_argument_is_refused_before_anything_else(argv: list[str]) ->
 def test_any_bad_parameter_is_refused_before_any_work_and_any_file(
     change: Callable[[dict[str, Any]], object], message: str, capfd: pytest.CaptureFixture[str], place: Path
 ) -> None:
-    """P3: by every stage, also one that does not read that parameter, so that a long run cannot end in it."""
+    """By every stage, also one that does not read that parameter, so that a long run cannot end in it."""
     edit(change)
     work = Work()
     assert work.run() == 2
@@ -202,7 +202,7 @@ def test_a_missing_input_is_told_with_the_stage_that_makes_it(capfd: pytest.Capt
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_any_work(capfd: pytest.CaptureFixture[str]) -> None:
-    """F8: not after an hour of it."""
+    """Not after an hour of it."""
     Path("data").write_text("a file where a folder should be")
     work = Work()
     assert work.run() == 5
@@ -211,7 +211,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(capfd: pytest
 
 
 def test_what_an_interrupted_run_left_is_removed_first(place: Path) -> None:
-    """F13, at any depth: shards and statistics stand below their output's folder."""
+    """At any depth: shards and statistics stand below their output's folder."""
     stale = [OUT / ".a.json.1.partial", OUT / "raw" / ".fold-1.npy.2.partial"]
     kept = [OUT / "raw" / "fold-1.npy", Path("data/other/.b.json.3.partial")]
     for path in stale + kept:
@@ -223,7 +223,7 @@ def test_what_an_interrupted_run_left_is_removed_first(place: Path) -> None:
 
 
 def test_nothing_is_removed_under_a_stage_that_is_at_work(place: Path) -> None:
-    """F12: the partial file of a live writer is no leftover."""
+    """The partial file of a live writer is no leftover."""
     partial = OUT / "raw" / ".fold-1.npy.2.partial"
     with held(place):
         partial.parent.mkdir(parents=True)
@@ -276,7 +276,7 @@ class held:
 def test_a_second_process_of_a_stage_is_refused_and_names_the_first(
     place: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """F12, V7: DVC was killed, its child lives on, and `dvc repro` starts another."""
+    """DVC was killed, its child lives on, and `dvc repro` starts another."""
     work = Work()
     with held(place) as process:
         assert work.run() == 5
