@@ -197,10 +197,10 @@ def test_another_number_of_sources_is_refused(tmp_path: Path) -> None:
         (wav_bytes(220500, channels=2), "expected channels 1, got channels 2"),
         (wav_bytes(220500, width=3), "expected bits 16, got bits 24"),
         (wav_bytes(220499), "expected frames 220500, got frames 220499"),
-        (wav_bytes(220500)[:-1], "cut WAV file in .*expected 441000 bytes of samples, got 440999"),
+        (wav_bytes(220500)[:-1], "truncated in .*expected 220500 frames by the header, got 220499 in 441043 bytes"),
         (b"<html>", "not a WAV file in .*got b'<html>'"),
-        (b"", "not a WAV file"),
-        (b"RIFF\0\0\0\0WAVEfmt ", "broken WAV header"),
+        (b"", "truncated in .*expected a data chunk, got the end of the file after 0 bytes"),
+        (b"RIFF\0\0\0\0WAVEfmt ", "truncated in .*expected a data chunk, got the end of the file after 16 bytes"),
     ],
 )
 def test_a_clip_of_another_form_is_refused_in_a_complete_set(tmp_path: Path, data: bytes, message: str) -> None:

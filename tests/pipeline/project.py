@@ -60,6 +60,7 @@ class Project:
     def environment(self) -> dict[str, str]:
         """The tests' own environment with its Python first, and nothing of an outer pipeline."""
         outer = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
+        outer.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's Python writes it, into folders that stages depend on
         return outer | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "DVC_NO_ANALYTICS": "1",

@@ -42,7 +42,7 @@ def test_a_training_parameter_retrains_and_extracts_nothing(project: Project) ->
     difference = json.loads(project.dvc("params", "diff", "--json").output)
     assert difference["params.yaml"]["train.epochs"] == {"old": 1, "new": 2, "diff": 1}
     back = project.dvc("exp", "run", *TINY_RUN)
-    assert not {stage for stage in back.stages if stage.startswith("train")}  # the run cache has them
+    assert back.stages <= {"track"}  # the run cache has the rest
 
 
 def test_a_new_mode_trains_its_own_cells_and_a_removed_one_none(project: Project) -> None:
@@ -53,13 +53,11 @@ def test_a_new_mode_trains_its_own_cells_and_a_removed_one_none(project: Project
     assert list(pd.read_csv(project.root / "data/comparison/cells.csv")["norm"]) == ["global"]
     assert list(pd.read_csv(project.root / "data/comparison/summary.csv")["norm"]) == ["global"]
     assert "none" not in (project.root / "data/comparison/table.md").read_text()
-    project.dvc("exp", "run", *TINY_RUN)
 
 
 def test_statistics_retrain_only_the_modes_that_use_them(project: Project) -> None:
     ran = project.dvc("exp", "run", *TINY_RUN, "-S", "statistics.fraction=0.5")
     assert ran.stages == {"statistics", "normalizers@none", "normalizers@global", "train@global-1-0"} | AFTER
-    project.dvc("exp", "run", *TINY_RUN)
 
 
 def test_a_new_kind_of_normaliser_is_the_one_class_and_one_file_of_the_readme(project: Project) -> None:
@@ -73,7 +71,6 @@ def test_a_new_kind_of_normaliser_is_the_one_class_and_one_file_of_the_readme(pr
     assert ran.stages == fitted | {"train@per_clip-1-0"} | AFTER
     for name in files:
         (project.root / name).unlink()
-    project.dvc("exp", "run", *TINY_RUN)
 
 
 @pytest.mark.parametrize(
