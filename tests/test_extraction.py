@@ -32,6 +32,7 @@ def run(dataset: MemoryDataset, folder: Path, *, workers: int | None = 1) -> lis
     return extract(dataset, PARAMS, folder, workers=workers)  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_the_rows_are_each_clips_own_spectrograms_in_the_order_of_the_table(tmp_path: Path) -> None:
     dataset = MemoryDataset(clips())
     assert run(dataset, tmp_path) == []

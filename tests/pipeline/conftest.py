@@ -9,8 +9,9 @@ from tests.pipeline.project import TINY_RUN, Project, copy_of_repository
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose tiny recipe has been run and committed; tests that change it put it back by running it again."""
-    made = copy_of_repository(tmp_path_factory.mktemp("pipeline") / "a project with spaces")
+    """A project whose tiny recipe has been run and committed; its workspace is as the test before left it."""
+    # One thread: two trainings at once then share two cores, and a tiny network has no use for more.
+    made = copy_of_repository(tmp_path_factory.mktemp("pipeline") / "a project with spaces", threads=1)
     made.dvc("exp", "run", *TINY_RUN)
     made.commit("tiny results")
     return made

@@ -52,15 +52,18 @@ class Ran:
 
 @dataclass(frozen=True)
 class Project:
-    """A git repository with the pipeline in it."""
+    """A git repository with the pipeline in it; ``threads`` bounds each of its processes where it is given."""
 
     root: Path
+    threads: int | None = None
 
     @property
     def environment(self) -> dict[str, str]:
         """The tests' own environment with its Python first, and nothing of an outer pipeline."""
         outer = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
         outer.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's Python writes it, into folders that stages depend on
+        if self.threads is not None:
+            outer["OMP_NUM_THREADS"] = str(self.threads)
         return outer | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "DVC_NO_ANALYTICS": "1",
@@ -90,7 +93,7 @@ class Project:
         self.run("git", "commit", "-q", "--allow-empty", "-m", message)
 
 
-def copy_of_repository(root: Path) -> Project:
+def copy_of_repository(root: Path, *, threads: int | None = None) -> Project:
     """Copy the files that git tracks, as they are now, with the tiny recipe beside them, into a fresh repository."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -101,7 +104,7 @@ def copy_of_repository(root: Path) -> Project:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, root / name)
     (root / "conf/experiment/tiny.yaml").write_text(TINY)
-    project = Project(root)
+    project = Project(root, threads)
     project.run("git", "init", "-q")
     project.commit("start")
     return project

@@ -77,9 +77,7 @@ def test_a_new_kind_of_normaliser_is_the_one_class_and_one_file_of_the_readme(pr
     ("override", "said"),
     [
         ("norm=bogus", ["norm/bogus", "channel", "global", "none"]),
-        ("train.epoch=3", ["epoch"]),
         ("train.epochs=0", ["bad parameter train.epochs", "expected at least 1, got 0"]),
-        ("train.precision=fp8", ["train.precision", "bf16"]),
         ("+norm.global.centre=1", ["unknown parameter norm.global.centre"]),
     ],
 )
