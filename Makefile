@@ -51,7 +51,7 @@ params: $(READY) ## compose conf/ into params.yaml
 	python -m stages.compose
 
 lock: $(READY) ## pin the newest allowed versions anew (needs uv)
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra parity --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --quiet --output-file requirements.lock
 
 clean: ## remove what can be made again: outputs, caches, environment

@@ -46,11 +46,10 @@ class StoredCell:
 
 
 def clips_of(shards: Shards, waveform: Waveform, folds: list[int]) -> Clips:
-    """The clips of some folds as tensors in memory, in the order of the folds and of their rows."""
-    arrays = [shards.load(waveform, fold) for fold in folds]
+    """The clips of some folds, memory-mapped, in the order of the folds and of their rows."""
     tables = pd.concat([shards.of_fold(fold) for fold in folds], ignore_index=True)
     return Clips(
-        torch.from_numpy(np.concatenate(arrays)),
+        tuple(shards.load(waveform, fold) for fold in folds),
         torch.from_numpy(tables["target"].to_numpy(np.int64, copy=True)),
         [str(name) for name in tables["clip"]],
     )

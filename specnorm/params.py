@@ -190,6 +190,7 @@ class TrainParams(_Strict):
     weight_decay: _NotNegative
     device: Annotated[str, written(r"auto|cpu|mps|cuda(:[0-9]+)?", "auto, cpu, mps, cuda or cuda:<number>")]
     precision: Literal["auto", "fp32", "bf16"]
+    memory_gb: _Positive | None  # the most that a cell's clips may take on the device; null: half of what is free
 
 
 class TrackingParams(_Strict):

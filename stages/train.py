@@ -19,7 +19,7 @@ from specnorm import cells, files
 from specnorm.normalization import fitted
 from specnorm.params import Params
 from specnorm.shards import open_shards
-from specnorm.training import device, loop
+from specnorm.training import device, loop, memory
 from specnorm.training.checkpoint import Checkpoint
 from stages import runner
 
@@ -29,6 +29,7 @@ _CHECKPOINT_SECONDS = 10.0  # a kill costs no more work than this and an epoch
 def work(params: Params, arguments: argparse.Namespace) -> None:
     norm, fold, seed = arguments.norm, arguments.fold, arguments.seed
     started = time.perf_counter()
+    memory.keep_freed()
     choice = device.choose(params.train.device, params.train.precision)
     print(f"{norm}, fold {fold} held out, seed {seed}: {choice.reason}", flush=True)
 
@@ -56,7 +57,7 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
         "front_end": shards.front_end_fingerprint,
         "normalizer": files.sha256_file(runner.normalizer_path(norm, fold)),
         "model": params.model.model_dump(),
-        "train": params.train.model_dump(),
+        "train": params.train.model_dump(exclude={"memory_gb"}),  # held or read ahead, the batches are the same
     }
     run = {
         "device": choice.device.type,
@@ -76,8 +77,13 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
 
     # 3. Train, write, forget the checkpoint.
     result = loop.train(cell, params.model, params.train, choice, checkpoint=checkpoint, report=_report(params))
-    seconds = {"train_seconds": sum(result.epoch_seconds), "total_seconds": time.perf_counter() - started}
-    run |= {"epochs_run": len(result.epoch_seconds), **{name: round(value, 3) for name, value in seconds.items()}}
+    measured = {
+        "train_seconds": sum(result.epoch_seconds),
+        "total_seconds": time.perf_counter() - started,
+        **memory.peaks(choice.device),
+    }
+    run |= {"epochs_run": len(result.epoch_seconds), "clips": result.clips}
+    run |= {name: round(value, 3) for name, value in measured.items()}
     cells.write(runner.cell_folder(norm, fold, seed), result, cell.held_out, identity, run)
     checkpoint.remove()
 

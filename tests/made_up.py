@@ -60,7 +60,7 @@ def result(targets: np.ndarray, right: int, *, seed: int = 0, epochs: int = 2) -
         }
         for epoch in range(epochs)
     ]
-    return Result(nn.Linear(1, 1), history, probabilities, [0.5] * epochs)
+    return Result(nn.Linear(1, 1), history, probabilities, [0.5] * epochs, "resident")
 
 
 def write_cell(
@@ -89,7 +89,8 @@ def write_cell(
         **identity,
     }
     run = {"device": "cpu", "device_name": "a CPU", "precision": "fp32", "train_seconds": 1.5}
-    clips = Clips(torch.zeros(len(targets), 1, 2, 2), torch.from_numpy(targets.copy()), list(table["clip"]))
+    nothing = np.zeros((len(targets), 1, 2, 2), np.float32)
+    clips = Clips((nothing,), torch.from_numpy(targets.copy()), list(table["clip"]))
     place = folder / norm / f"fold-{fold}" / f"seed-{seed}"
     made = result(targets, right, seed=100 * fold + seed, epochs=epochs)
     cells.write(place, made, clips, {**origin, "fingerprint": fingerprint(origin)}, run)

@@ -32,7 +32,7 @@ def cell(tmp_path: Path, shards: Shards) -> cells.StoredCell:
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     targets = np.array([0, 1, 2, 0, 1])
     result = made_up.result(targets, 3)
-    clips = Clips(torch.zeros(5, 1, 2, 2), torch.from_numpy(targets), ["a", "b", "c", "d", "e"])
+    clips = Clips((np.zeros((5, 1, 2, 2), np.float32),), torch.from_numpy(targets), ["a", "b", "c", "d", "e"])
     identity = {"norm": "global", "fold": 4, "seed": 3, "fingerprint": "f00d"}
     cells.write(tmp_path / "cell", result, clips, identity, {"device": "cpu"})
     assert {path.name for path in (tmp_path / "cell").iterdir()} == FILES
@@ -64,8 +64,10 @@ def test_eleven_classes_keep_their_order(tmp_path: Path) -> None:
     """probability_10 comes after probability_9, not after probability_1."""
     result = made_up.result(np.array([0]), 1)
     wide = torch.arange(11.0)[None] / 55
-    clips = Clips(torch.zeros(1, 1, 2, 2), torch.tensor([10]), ["a"])
-    cells.write(tmp_path, cells.Result(result.model, result.history, wide, []), clips, {"fingerprint": ""}, {})
+    clips = Clips((np.zeros((1, 1, 2, 2), np.float32),), torch.tensor([10]), ["a"])
+    cells.write(
+        tmp_path, cells.Result(result.model, result.history, wide, [], "resident"), clips, {"fingerprint": ""}, {}
+    )
     np.testing.assert_allclose(cells.read(tmp_path).probabilities[0], np.arange(11) / 55, rtol=1e-6)  # float32
 
 
@@ -130,8 +132,9 @@ def test_clips_come_in_the_order_of_folds_and_rows(shards: Shards) -> None:
     clips = cells.clips_of(shards, "raw", [3, 1])
     assert clips.names == [f"{fold}-{row}.wav" for fold in (3, 1) for row in range(made_up.PER_FOLD)]
     assert clips.targets.tolist() == [row % 3 for row in range(made_up.PER_FOLD)] * 2
-    assert clips.spectrograms.shape == (14, 1, 2, 2)
-    assert clips.spectrograms.dtype == torch.float32
+    assert [part.shape for part in clips.parts] == [(7, 1, 2, 2)] * 2
+    assert clips.nbytes == 14 * 4 * 4
+    assert all(isinstance(part, np.memmap) for part in clips.parts)  # on the disk until a batch is made of them
 
 
 def test_a_number_that_is_none_is_never_written(tmp_path: Path, shards: Shards) -> None:

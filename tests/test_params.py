@@ -49,6 +49,7 @@ VALID: dict[str, Any] = {
     "train": {
         "epochs": 20, "batch_size": 64, "learning_rate": 1e-3, "weight_decay": 0.01, "device": "auto",
         "precision": "auto",
+        "memory_gb": None,
     },
     "tracking": {"experiment": "specnorm", "required": False},
 }  # fmt: skip
@@ -213,6 +214,7 @@ LEAVES = [
 NULLABLE = {
     "dataset.source": "a.zip", "dataset.size": 1, "dataset.fold_column": "fold", "dataset.group_column": "group",
     "spectrogram.top_db": 80.0, "spectrogram.f_max": 8000.0, "spectrogram.mel_norm": "slaney",
+    "train.memory_gb": 2.0,
 }  # fmt: skip
 
 

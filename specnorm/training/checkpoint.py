@@ -8,6 +8,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn, optim
@@ -63,6 +64,7 @@ class Checkpoint:
             model.load_state_dict({n.removeprefix("model."): v for n, v in tensors.items() if n.startswith("model.")})
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": states, "param_groups": groups})
+            _lay_out_like_weights(optimizer)
         except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
             aside = self.path.with_suffix(".damaged")
             self.path.replace(aside)
@@ -73,6 +75,14 @@ class Checkpoint:
     def remove(self) -> None:
         """Forget the state; call it when the cell's outputs are written."""
         self.path.unlink(missing_ok=True)
+
+
+def _lay_out_like_weights(optimizer: optim.Optimizer) -> None:
+    """Give each restored moment its weight's order in memory: the fused step walks both by address, not by index."""
+    for weight, state in optimizer.state.items():
+        for name, value in state.items():
+            if value.shape == weight.shape:
+                state[name] = torch.empty_like(weight).copy_(value)
 
 
 def _digest(tensors: dict[str, Tensor], history: str) -> str:

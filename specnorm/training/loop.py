@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -14,13 +14,15 @@ from tqdm import tqdm
 
 from specnorm.errors import ConfigurationError, DivergenceError, ResourceError
 from specnorm.params import ModelParams, TrainParams
-from specnorm.training import recipe, seeds
-from specnorm.training.batches import Clips, evaluation_batches, training_batches
+from specnorm.training import memory, recipe, seeds
+from specnorm.training.batches import Batch, Batches, Clips, Resident, Streamed
 from specnorm.training.checkpoint import Checkpoint
 from specnorm.training.device import Choice
 from specnorm.xresnet import xresnet18
 
 EpochRow = dict[str, float]  # epoch, learning_rate, train_loss, valid_loss, valid_accuracy
+
+_LOWER = "Lower train.learning_rate; the last saved epoch is kept"
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Result:
     history: list[EpochRow]
     probabilities: Tensor
     epoch_seconds: list[float]  # of the epochs that this process ran
+    clips: str  # "resident" on the device, or "streamed" to it
 
 
 def train(
@@ -70,8 +73,11 @@ def train(
             got=params.batch_size,
         )
     try:
-        return _train(cell, model_params, params, choice, checkpoint, report)
-    except torch.OutOfMemoryError as error:
+        batches = hold(cell, choice.device, params.memory_gb)
+        return _train(cell, model_params, params, choice, batches, checkpoint, report)
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if type(error) is RuntimeError and "can't allocate memory" not in str(error):  # the CPU allocator has no class
+            raise
         raise ResourceError(
             "out of memory",
             where=f"device {choice.device}",
@@ -85,6 +91,7 @@ def _train(
     model_params: ModelParams,
     params: TrainParams,
     choice: Choice,
+    batches: tuple[Batches, Batches],
     checkpoint: Checkpoint | None,
     report: Callable[[EpochRow], None] | None,
 ) -> Result:
@@ -98,45 +105,32 @@ def _train(
         history = checkpoint.restore(model, optimizer)
         if not history:
             model, optimizer = fresh()
-    train_clips = cell.train.to(choice.device)
-    held_out = cell.held_out.to(choice.device)
-    per_epoch = len(train_clips) // params.batch_size
+    train_batches, held_out_batches = batches
+    steps = len(cell.train) // params.batch_size  # an epoch
     epoch_seconds = []
     probabilities: Tensor | None = None
     saved = time.perf_counter()
     for epoch in range(len(history), params.epochs):
         started = time.perf_counter()
-        order = seeds.clip_order(len(train_clips), seed=cell.seed, fold=cell.fold, epoch=epoch)
-        batches = training_batches(train_clips, params.batch_size, order)
-        losses = []
-        model.train()
-        for index, (x, y) in enumerate(tqdm(batches, total=per_epoch, unit="batch", leave=False, disable=None)):
-            step = recipe.one_cycle(epoch * per_epoch + index, params.epochs * per_epoch, params.learning_rate)
-            recipe.apply(step, optimizer)
-            loss = F.cross_entropy(_logits(model, x, choice), y)
-            if not torch.isfinite(loss):
-                raise DivergenceError(
-                    "the loss is not a finite number",
-                    where=f"epoch {epoch + 1}, batch {index + 1}",
-                    got=f"loss {loss.item()} at learning rate {step.learning_rate:.3g}",
-                    hint="Lower train.learning_rate; the last saved epoch is kept",
-                )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            losses.append(loss.detach())
-        probabilities = predict(model, held_out, params.batch_size, choice)
+        order = seeds.clip_order(len(cell.train), seed=cell.seed, fold=cell.fold, epoch=epoch)
+        schedule = [
+            recipe.one_cycle(epoch * steps + index, params.epochs * steps, params.learning_rate)
+            for index in range(steps)
+        ]
+        losses = train_epoch(model, optimizer, train_batches.training(params.batch_size, order), schedule, choice)
+        _check_losses(losses, epoch, schedule)
+        probabilities = predict(model, held_out_batches, params.batch_size, choice)
         if not torch.isfinite(probabilities).all():
             raise DivergenceError(
                 "the predictions are not finite numbers",
                 where=f"epoch {epoch + 1}, held-out clips",
-                got=f"weights after learning rate {step.learning_rate:.3g}",
-                hint="Lower train.learning_rate; the last saved epoch is kept",
+                got=f"weights after learning rate {schedule[-1].learning_rate:.3g}",
+                hint=_LOWER,
             )
         row = {
             "epoch": epoch + 1,
-            "learning_rate": step.learning_rate,
-            "train_loss": float(torch.stack(losses).double().mean()),
+            "learning_rate": schedule[-1].learning_rate,
+            "train_loss": float(losses.double().mean()),
             **score(probabilities, cell.held_out.targets),
         }
         epoch_seconds.append(time.perf_counter() - started)
@@ -147,8 +141,60 @@ def _train(
         if report is not None:
             report(row)
     if probabilities is None:  # every epoch was in the checkpoint
-        probabilities = predict(model, held_out, params.batch_size, choice)
-    return Result(model.cpu(), history, probabilities, epoch_seconds)
+        probabilities = predict(model, held_out_batches, params.batch_size, choice)
+    return Result(model.cpu(), history, probabilities, epoch_seconds, type(train_batches).__name__.lower())
+
+
+def train_epoch(
+    model: nn.Module,
+    optimizer: torch.optim.AdamW,
+    batches: Iterable[Batch],
+    schedule: list[recipe.Step],
+    choice: Choice,
+) -> Tensor:
+    """A step a batch; returns the losses ``[batches]`` (nats, on the CPU).
+
+    From the first loss on that is not finite, no step changes a weight. That is decided on the device: asking a GPU
+    for every loss would make it wait for the question.
+    """
+    model.train()
+    losses = []
+    broken = torch.zeros((), device=choice.device)
+    progress = tqdm(zip(schedule, batches, strict=True), total=len(schedule), unit="batch", leave=False, disable=None)
+    for step, (x, y) in progress:
+        recipe.apply(step, optimizer)
+        loss = F.cross_entropy(_logits(model, x, choice), y)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        losses.append(loss.detach())
+        broken = torch.maximum(broken, (~torch.isfinite(losses[-1])).float())
+        recipe.take(optimizer, unless=broken)
+    return torch.stack(losses).cpu()
+
+
+def _check_losses(losses: Tensor, epoch: int, schedule: list[recipe.Step]) -> None:
+    broken = torch.nonzero(~torch.isfinite(losses)).flatten()
+    if len(broken):
+        first = int(broken[0])
+        raise DivergenceError(
+            "the loss is not a finite number",
+            where=f"epoch {epoch + 1}, batch {first + 1}",
+            got=f"loss {losses[first].item()} at learning rate {schedule[first].learning_rate:.3g}",
+            hint=_LOWER,
+        )
+
+
+def hold(cell: Cell, device: torch.device, memory_gb: float | None) -> tuple[Batches, Batches]:
+    """Training and held-out batches: of clips held on ``device`` where they fit into the budget, else read ahead.
+
+    Args:
+        cell: whose clips.
+        device: where the batches are used.
+        memory_gb: the budget in GB (1e9 bytes); ``None`` takes half of the device's free memory.
+    """
+    budget = memory.clips_budget(device) if memory_gb is None else memory_gb * 1e9
+    kind = Resident if cell.train.nbytes + cell.held_out.nbytes <= budget else Streamed
+    return kind(cell.train, device), kind(cell.held_out, device)
 
 
 def build_model(cell: Cell, params: ModelParams) -> nn.Sequential:
@@ -160,11 +206,10 @@ def build_model(cell: Cell, params: ModelParams) -> nn.Sequential:
 
 
 @torch.no_grad()
-def predict(model: nn.Module, clips: Clips, batch_size: int, choice: Choice) -> Tensor:
+def predict(model: nn.Module, batches: Batches, batch_size: int, choice: Choice) -> Tensor:
     """Class probabilities ``[clips, classes]`` (float32, on the CPU) in evaluation mode."""
     model.eval()
-    batches = evaluation_batches(clips, batch_size)
-    return torch.cat([F.softmax(_logits(model, x, choice), dim=1).cpu() for x, _ in batches])
+    return torch.cat([F.softmax(_logits(model, x, choice), dim=1) for x, _ in batches.evaluation(batch_size)]).cpu()
 
 
 def score(probabilities: Tensor, targets: Tensor) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from torch import nn, optim
+from torch import Tensor, nn, optim
 
 _INITIAL_DIVISOR = 25.0
 _FINAL_DIVISOR = 1e5
@@ -52,7 +52,7 @@ def optimizer(model: nn.Module, weight_decay: float) -> optim.AdamW:
             normalises = isinstance(module, nn.modules.batchnorm._BatchNorm)
             (free if normalises or name == "bias" else decayed).append(parameter)
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
-    return optim.AdamW(groups, lr=0.0, betas=(_MOMENTUM_HIGH, _BETA2), eps=_EPS)
+    return optim.AdamW(groups, lr=0.0, betas=(_MOMENTUM_HIGH, _BETA2), eps=_EPS, fused=True)
 
 
 def apply(step: Step, to: optim.AdamW) -> None:
@@ -60,6 +60,15 @@ def apply(step: Step, to: optim.AdamW) -> None:
     for group in to.param_groups:
         group["lr"] = step.learning_rate
         group["betas"] = (step.momentum, _BETA2)
+
+
+def take(optimizer: optim.AdamW, *, unless: Tensor) -> None:
+    """Take the step, or leave weights and state as they are where ``unless`` (float32, no axes) is 1.
+
+    The fused kernel reads the flag on the device; torch's own gradient scaler skips steps in the same way.
+    """
+    optimizer.found_inf = unless  # type: ignore[attr-defined]
+    optimizer.step()
 
 
 def _cosine(start: float, end: float, part: float) -> float:

@@ -36,6 +36,7 @@ PARAMS: dict[str, Any] = {
     "model": {"name": "xresnet18", "stem_init": "published"},
     "train": {
         "epochs": 1, "batch_size": 2, "learning_rate": 1e-3, "weight_decay": 0.01, "device": "cpu", "precision": "fp32",
+        "memory_gb": None,
     },
     "tracking": {"experiment": "crash", "required": False},
 }  # fmt: skip

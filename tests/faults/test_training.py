@@ -61,7 +61,7 @@ def parameters(model: nn.Module) -> list[torch.Tensor]:
 
 def poisoned(clip: int) -> loop.Cell:
     cell = small.make_cell()
-    cell.train.spectrograms[clip, 0, 3, 4] = torch.nan
+    cell.train.parts[0][clip, 0, 3, 4] = torch.nan
     return cell
 
 
@@ -82,11 +82,10 @@ def count_steps(monkeypatch: pytest.MonkeyPatch, before: Callable[[int], None] =
 # A loss that is not a number
 
 
-def test_a_poisoned_clip_stops_training_before_a_step_is_taken_on_it(
-    model: list[nn.Module], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_weight_changes_from_a_poisoned_batch_on(model: list[nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
     weights: list[list[torch.Tensor]] = []
     cell = poisoned(5)
+    fresh = parameters(loop.build_model(cell, small.MODEL))
     order = loop.seeds.clip_order(14, seed=0, fold=1, epoch=0).tolist()
     batch = order.index(5) // 4
     assert batch == 1  # neither the first batch nor the dropped rest, so that this test shows something
@@ -102,8 +101,10 @@ def test_a_poisoned_clip_stops_training_before_a_step_is_taken_on_it(
         small.run(cell)
     assert caught.value.exit_code == 6
     assert re.search(r"at learning rate 0\.0\d+\. Lower train\.learning_rate", str(caught.value))
-    assert len(weights) == 1
-    assert all(torch.equal(a, b) for a, b in zip(weights[-1], parameters(model[-1]), strict=True))
+    assert len(weights) == 3
+    assert not torch.equal(weights[0][0], fresh[0])  # the first batch was learnt from
+    for after in (weights[1], weights[2], parameters(model[-1])):  # neither the broken one nor the one that follows it
+        assert all(torch.equal(a, b) for a, b in zip(weights[0], after, strict=True))
 
 
 def test_a_late_divergence_keeps_the_last_whole_epoch(
@@ -165,7 +166,7 @@ def test_weights_that_break_in_an_epochs_last_step_are_not_a_result(
 
 def test_a_poisoned_held_out_clip_is_not_a_result() -> None:
     cell = small.make_cell()
-    cell.held_out.spectrograms[1, 0, 3, 4] = torch.nan
+    cell.held_out.parts[0][1, 0, 3, 4] = torch.nan
     with pytest.raises(SpecnormError, match="held-out"):
         small.run(cell)
 
@@ -188,6 +189,27 @@ def test_out_of_memory_names_the_batch_and_a_smaller_one(
         small.run(batch_size=batch_size)
     assert seen == [batch_size]  # no silent second try
     assert ResourceError.exit_code == 5
+
+
+class Exhausted(nn.Module):
+    """A module that fails as torch does where the machine has no more memory."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.empty(2**59, dtype=torch.uint8)
+
+
+def test_a_machine_without_memory_is_told_the_same() -> None:
+    with pytest.raises(ResourceError, match=r"out of memory in device cpu: .* Try -S train\.batch_size=2$"):
+        small.run(small.make_cell(normalizer=Exhausted))
+
+
+def test_another_runtime_error_is_not_taken_for_it() -> None:
+    class Wrong(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x @ torch.ones(7)
+
+    with pytest.raises(RuntimeError, match="size"):
+        small.run(small.make_cell(normalizer=Wrong))
 
 
 # Kills

@@ -20,7 +20,7 @@ PLAIN = Choice(torch.device("cpu"), None, "a test")
 
 def settings(**changes: object) -> TrainParams:
     values = {"epochs": 3, "batch_size": 4, "learning_rate": 1e-2, "weight_decay": 0.01, "device": "cpu"}
-    return TrainParams.model_validate({**values, "precision": "fp32", **changes})
+    return TrainParams.model_validate({**values, "precision": "fp32", "memory_gb": None, **changes})
 
 
 def make_clips(count: int, classes: int = 3, *, seed: int = 0, name: str = "clip") -> Clips:
@@ -31,7 +31,7 @@ def make_clips(count: int, classes: int = 3, *, seed: int = 0, name: str = "clip
     width = BINS // classes
     for index, target in enumerate(targets.tolist()):
         spectrograms[index, :, target * width : (target + 1) * width] += 20
-    return Clips(spectrograms, targets, [f"{name}-{index}" for index in range(count)])
+    return Clips((spectrograms.numpy(),), targets, [f"{name}-{index}" for index in range(count)])
 
 
 def make_cell(
