@@ -22,12 +22,12 @@ $(READY): requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
-demo: $(READY) ## compare four modes on generated sounds: minutes, no network
-	dvc exp run -S experiment=demo
+demo: $(READY) ## compare four modes on generated sounds: minutes, no network (JOBS=n: n cells at a time)
+	$(if $(filter-out 1,$(JOBS)),python -m stages.parallel --jobs $(JOBS),dvc exp run) -S experiment=demo
 	@python -m stages.next
 
-repro: $(READY) ## run what params.yaml says; in a fresh clone that is ESC-50
-	dvc repro
+repro: $(READY) ## run what params.yaml says; in a fresh clone that is ESC-50 (JOBS=n)
+	$(if $(filter-out 1,$(JOBS)),python -m stages.parallel --jobs $(JOBS),dvc repro)
 
 test: $(READY) lint ## lint, types, layers, tests, and the demo from a fresh clone
 	python -m pytest
