@@ -59,7 +59,8 @@ def extract(
         }
         with torch.inference_mode():
             levels = {name: front_end(torch.from_numpy(wave)).numpy() for name, wave in waveforms.items()}
-        return _Extracted(levels, facts)
+        # Laid out for the file here, where clips are worked on side by side: the shards have one writer.
+        return _Extracted({name: np.ascontiguousarray(level) for name, level in levels.items()}, facts)
 
     entries: dict[str, Any] = {}
     index = []

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 _Float = NDArray[np.float64]
 _Int = NDArray[np.int64]
 
+# Share of the squares below which the squared deviations have lost three digits to cancellation.
+_CANCELLING = 1e-3
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -35,27 +38,40 @@ class Moments:
         return cls(none, zero, zero, np.full(bins, np.inf), np.full(bins, -np.inf), none)
 
     @classmethod
-    def of(cls, values: NDArray[np.floating], floor_db: float) -> Moments:
-        """Moments of ``values`` ``[bins, frames]``, by the corrected two-pass algorithm in float64.
+    def of(cls, values: NDArray[np.floating], floor_db: float, *, scratch: _Float | None = None) -> Moments:
+        """Moments of ``values`` ``[bins, frames]``, in float64 to some 12 digits.
 
-        The values must be finite. A cell counts as floor when it is not above ``floor_db`` (to a float32 rounding).
+        The sums of the values and of their squares are one pass. Where ``m2`` is a small part of the squares, its first
+        digits cancel: those bins take the second pass of the corrected two-pass algorithm (Chan, Golub and LeVeque
+        1983, equation 1.7).
+
+        Args:
+            values: finite. A cell counts as floor when it is not above ``floor_db`` (to a float32 rounding).
+            floor_db: the level of digital silence.
+            scratch: ``[bins, frames]``, overwritten. Fresh memory for each of many clips can cost more than the sums.
         """
-        exact = np.asarray(values, dtype=np.float64)
-        bins, frames = exact.shape
+        bins, frames = values.shape
         if frames == 0:
             return cls.empty(bins)
-        mean = exact.mean(axis=1)
-        deviations = exact - mean[:, None]
-        rest = deviations.sum(axis=1)  # zero but for the rounding of the mean
-        m2 = (deviations**2).sum(axis=1) - rest**2 / frames
-        threshold = float(np.nextafter(np.float32(floor_db), np.float32(np.inf)))
+        exact = np.empty(values.shape) if scratch is None else scratch
+        np.copyto(exact, values)
+        total, squares = _sums(exact)
+        mean = total / frames
+        m2 = squares - total * mean
+        again = np.flatnonzero(m2 < _CANCELLING * squares)
+        if again.size:
+            deviations = exact[again] - mean[again, None]
+            rest, squares = _sums(deviations)  # the rest is zero but for the rounding of the mean
+            m2[again] = np.maximum(squares - rest**2 / frames, 0.0)
+            mean[again] += rest / frames
+        minimum = values.min(axis=1).astype(np.float64)
         return cls(
             count=np.full(bins, frames, np.int64),
-            mean=mean + rest / frames,
-            m2=np.maximum(m2, 0.0),
-            minimum=exact.min(axis=1),
-            maximum=exact.max(axis=1),
-            floor_count=(exact <= threshold).sum(axis=1, dtype=np.int64),
+            mean=mean,
+            m2=m2,
+            minimum=minimum,
+            maximum=values.max(axis=1).astype(np.float64),
+            floor_count=_floor_count(values, minimum, floor_db),
         )
 
     def merge(self, other: Moments) -> Moments:
@@ -115,3 +131,20 @@ class Moments:
 def merged(parts: list[Moments]) -> Moments:
     """The merge of ``parts`` from left to right; the same order gives the same bits."""
     return reduce(Moments.merge, parts)
+
+
+def _sums(values: _Float) -> tuple[_Float, _Float]:
+    """Sums of ``[bins, frames]`` and of its squares, ``[bins]``.
+
+    Not by BLAS, which shares long sums out: their bits would depend on the number of threads.
+    """
+    return np.einsum("bf->b", values), np.einsum("bf,bf->b", values, values)
+
+
+def _floor_count(values: NDArray[np.floating], minimum: _Float, floor_db: float) -> _Int:
+    threshold = float(np.nextafter(np.float32(floor_db), np.float32(np.inf)))
+    if not (minimum <= threshold).any():  # most clips
+        return np.zeros(len(values), np.int64)
+    at_floor = (values <= threshold).view(np.uint8)  # bytes add up faster than truth values
+    count: NDArray[np.uint32] = at_floor.sum(axis=1, dtype=np.uint32)
+    return count.astype(np.int64)

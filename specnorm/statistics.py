@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,7 @@ import numpy as np
 from specnorm.errors import DataError, IntegrityError
 from specnorm.files import fingerprint, read_json, write_json
 from specnorm.moments import Moments, merged
-from specnorm.params import StatisticsParams, Waveform
+from specnorm.params import WAVEFORMS, StatisticsParams, Waveform
 from specnorm.shards import Shards
 
 FORMAT = 1
@@ -92,8 +96,12 @@ def fold_moments(shards: Shards, waveform: Waveform, fold: int, params: Statisti
     """
     floor_db = float(10 * np.log10(shards.manifest["front_end"]["amin"]))
     names = shards.of_fold(fold)["clip"]
+    loaded = shards.load(waveform, fold)  # [clips, 1, bins, frames]
+    frames = loaded.shape[-1]
+    chosen = max(1, round(params.fraction * frames)) if params.fraction < 1 else frames
+    scratch = np.empty((loaded.shape[-2], chosen))
     parts = []
-    for row, spectrogram in enumerate(shards.load(waveform, fold)):
+    for row, spectrogram in enumerate(loaded):
         values = np.asarray(spectrogram[0])  # [bins, frames]
         if not np.isfinite(values).all():
             frequency_bin, frame = np.argwhere(~np.isfinite(values))[0]
@@ -103,13 +111,30 @@ def fold_moments(shards: Shards, waveform: Waveform, fold: int, params: Statisti
                 got=values[frequency_bin, frame],
                 hint="Run `dvc repro -f spectrograms` to build the shards again",
             )
-        if params.fraction < 1:
-            frames = values.shape[1]
-            chosen = max(1, round(params.fraction * frames))
+        if chosen < frames:
             generator = np.random.default_rng([params.seed, fold, row])
             values = values[:, np.sort(generator.choice(frames, chosen, replace=False))]
-        parts.append(Moments.of(values, floor_db))
+        parts.append(Moments.of(values, floor_db, scratch=scratch))
     return merged(parts)
+
+
+def all_moments(
+    shards: Shards, params: StatisticsParams, *, workers: int | None = None
+) -> dict[Waveform, dict[int, Moments]]:
+    """:func:`fold_moments` of every waveform variant and fold, several at a time.
+
+    The bits do not depend on ``workers`` (threads; all cores when not given): each fold is computed alone, and most of
+    the work, the shards' digests and the sums, is done outside the interpreter's lock.
+
+    Raises:
+        IntegrityError: as :func:`fold_moments`, for the first fold that is not good; the folds that wait are dropped.
+    """
+    jobs = list(product(WAVEFORMS, shards.folds))
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        # One map for all of them: an error drops what waits in it.
+        results = pool.map(partial(fold_moments, shards, params=params), *zip(*jobs, strict=True))
+        found = dict(zip(jobs, results, strict=True))
+    return {waveform: {fold: found[waveform, fold] for fold in shards.folds} for waveform in WAVEFORMS}
 
 
 def training_statistics(

@@ -10,7 +10,7 @@ import argparse
 import sys
 
 from specnorm import statistics
-from specnorm.params import WAVEFORMS, Params
+from specnorm.params import Params
 from specnorm.shards import open_shards
 from specnorm.spectrogram import FrontEnd
 from stages import runner
@@ -19,8 +19,7 @@ from stages import runner
 def work(params: Params, _: argparse.Namespace) -> None:
     shards = open_shards(runner.SHARDS)
     frequencies = FrontEnd(params.spectrogram).bin_frequencies_hz.tolist()
-    for waveform in WAVEFORMS:
-        moments = {fold: statistics.fold_moments(shards, waveform, fold, params.statistics) for fold in shards.folds}
+    for waveform, moments in statistics.all_moments(shards, params.statistics).items():
         for fold in shards.folds:
             found = statistics.training_statistics(shards, waveform, moments, fold, params.statistics, frequencies)
             statistics.write(found, runner.STATISTICS / f"fold-{fold}" / f"{waveform}.json")

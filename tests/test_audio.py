@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from specnorm import audio
 from tests.faults.bad_wav import chunk, encode, float_wav, fmt, riff, tone, wav
@@ -118,6 +119,52 @@ def test_resampling_leaves_its_input_alone_and_repeats_itself(method: audio.Resa
     assert np.array_equal(first, second)
 
 
+def test_resampling_takes_a_view_that_may_not_be_written() -> None:
+    """torch refuses a step back, and warns of memory that may not be written."""
+    waveform = tone().astype(np.float32)
+    backwards = waveform[::-1]
+    backwards.flags.writeable = False
+    resampled = audio.resample(backwards, 44100, 16000, "polyphase")
+    assert np.array_equal(resampled, audio.resample(backwards.copy(), 44100, 16000, "polyphase"))
+
+
+@pytest.mark.parametrize("method", ["polyphase", "sinc"])
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
+def test_resampling_does_not_depend_on_torchs_threads(method: audio.Resampler, rate: int) -> None:
+    waveform = tone(100_000).astype(np.float32)
+    threads = torch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 2, 8):
+            torch.set_num_threads(count)
+            results.append(audio.resample(waveform, rate, 16000, method))
+    finally:
+        torch.set_num_threads(threads)
+    assert np.array_equal(results[0], results[1])
+    assert np.array_equal(results[0], results[2])
+
+
+def test_mixed_precision_around_it_changes_nothing() -> None:
+    waveform = tone(4000).astype(np.float32)
+    plain = audio.resample(waveform, 44100, 16000, "polyphase")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert np.array_equal(audio.resample(waveform, 44100, 16000, "polyphase"), plain)
+
+
+@pytest.mark.parametrize("rates", [(44100, 16000), (11025, 16000), (96000, 16000), (16000, 44100)])
+def test_a_sample_reaches_no_further_than_the_filter(rates: tuple[int, int]) -> None:
+    """Ten samples of the lower rate a side: a clip's end says nothing of its start, nor does what pads it."""
+    orig, target = rates
+    waveform = tone(20_000).astype(np.float32)
+    changed = waveform.copy()
+    changed[10_000] += 1
+    before, after = (audio.resample(wave, orig, target, "polyphase") for wave in (waveform, changed))
+    touched = np.flatnonzero(before != after)
+    place, reach = 10_000 * target / orig, 10 * max(1, target / orig)
+    assert place - reach <= touched[0]
+    assert touched[-1] <= place + reach
+
+
 def test_silence_stays_silence() -> None:
     clip = audio.decode(wav(bytes(88200), rate=44100), name="a.wav")
     for method in ("polyphase", "sinc"):
@@ -145,6 +192,17 @@ def test_a_constant_clip_is_standardized_to_zeros(value: float) -> None:
     assert not audio.standardize(constant).any()
     jittered = constant * (1 + 2**-23 * (np.arange(80000) % 2)).astype(np.float32)
     assert np.abs(audio.standardize(jittered)).max() == 0
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_every_sixteen_bit_number_is_exact(channels: int) -> None:
+    """All 65536 of them, in WAV and in FLAC, where they are scaled here, and in Python's own arithmetic."""
+    numbers = np.arange(-32768, 32768).astype("<i2")
+    frames = np.repeat(numbers[:, None], channels, axis=1)
+    expected = (numbers / 32768).astype(np.float32)
+    assert np.array_equal(audio.decode(wav(frames.tobytes(), channels=channels), name="a.wav").waveform, expected)
+    flac = encode(frames.astype(np.float64) / 32768, "FLAC", "PCM_16")
+    assert np.array_equal(audio.decode(flac, name="a.flac").waveform, expected)
 
 
 def test_the_naive_standardization_fails_on_a_constant() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torchaudio
 
 from specnorm import files
 from specnorm.errors import ConfigurationError, DataError
@@ -78,11 +79,11 @@ def test_a_clip_is_the_same_alone_and_in_a_batch(transform: str, top_db: float |
 
 
 def test_the_leak_of_top_db_is_real() -> None:
-    """The test above has power: without the channel axis the quiet clip would lose all of its content."""
-    module = front_end(top_db=40.0)
+    """The test above has power: torchaudio, given [clips, bins, frames], takes all of the quiet clip's content."""
     clips = noise(2, 80000) * torch.tensor([[1e-3], [1.0]])
-    leaky = module._level_db(module.power(clips))  # [clips, bins, frames]
-    assert not torch.equal(leaky[0], module(clips[0])[0])
+    power = torchaudio.transforms.Spectrogram(n_fft=400, hop_length=200)(clips)
+    leaky = torchaudio.functional.amplitude_to_DB(power, 10.0, 1e-10, 0.0, top_db=40.0)
+    assert not torch.equal(leaky[0], torchaudio.functional.amplitude_to_DB(power[:1], 10.0, 1e-10, 0.0, top_db=40.0)[0])
 
 
 @pytest.mark.parametrize("transform", ["linear", "mel"])
@@ -188,6 +189,33 @@ def test_the_input_is_left_alone() -> None:
     kept = clip.clone()
     front_end(top_db=20.0)(clip)
     assert torch.equal(clip, kept)
+
+
+@pytest.mark.parametrize("transform", ["linear", "mel"])
+def test_the_window_and_the_filters_are_no_state(transform: str) -> None:
+    """They follow from the settings: a stored model need not carry them, and a device takes them along."""
+    module = front_end(transform=transform)
+    assert module.state_dict() == {}
+    assert {name for name, _ in module.named_buffers()} == {"window"} | ({"filters"} if transform == "mel" else set())
+
+
+@pytest.mark.parametrize("top_db", [None, 40.0])
+@pytest.mark.parametrize("transform", ["linear", "mel"])
+def test_gradients_reach_the_waveform(transform: str, top_db: float | None) -> None:
+    """The dB are computed in place: autograd must still see the power. Against torchaudio's, which are not."""
+    module = front_end(transform=transform, top_db=top_db)
+    if transform == "mel":
+        power = torchaudio.transforms.MelSpectrogram(16000, 1024, 400, 160, f_min=20.0, n_mels=64)
+    else:
+        power = torchaudio.transforms.Spectrogram(400, 400, 200)
+    reference = torch.nn.Sequential(power, torchaudio.transforms.AmplitudeToDB(top_db=top_db))
+    ours, theirs = (noise(80000).requires_grad_() for _ in range(2))
+    module(ours).mean().backward()
+    reference(theirs[None]).mean().backward()
+    assert ours.grad is not None
+    assert theirs.grad is not None
+    # A gradient is a sum over bins of 1 / amplitude: what float32 leaves of the faintest is 1e-3 of it.
+    assert (ours.grad - theirs.grad).abs().max() < 1e-3 * theirs.grad.abs().max()
 
 
 def test_every_setting_and_the_version_are_in_the_fingerprint() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from specnorm import statistics
 from specnorm.errors import DataError, IntegrityError
 from specnorm.extraction import extract
-from specnorm.moments import Moments
+from specnorm.moments import Moments, merged
 from specnorm.params import WAVEFORMS, StatisticsParams, Waveform
 from specnorm.shards import Shards, open_shards
 from tests.builders import EXACT, Array, MemoryDataset, fit_statistics, front_end_params, levels, noise, write_shards
@@ -174,6 +175,63 @@ def test_a_value_that_is_not_finite_names_clip_and_bin(tmp_path: Path, value: fl
     with pytest.raises(IntegrityError, match=rf"not finite in clip 2-3\.wav, bin 5, frame 4: got {value}\. Run"):
         statistics.fold_moments(shards, "raw", 2, params)
     assert np.isfinite(statistics.fold_moments(shards, "raw", 1, params).mean).all()
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8, None])
+@pytest.mark.parametrize("fraction", [1.0, 0.5])
+def test_the_moments_do_not_depend_on_the_workers(tmp_path: Path, workers: int | None, fraction: float) -> None:
+    shards = write_shards(tmp_path, levels(frames=40))
+    params = StatisticsParams(fraction=fraction, seed=3)
+    found = statistics.all_moments(shards, params, workers=workers)
+    assert list(found) == list(WAVEFORMS)
+    for waveform, moments in found.items():
+        assert list(moments) == [1, 2, 3]
+        for fold, some in moments.items():
+            assert_identical(some, statistics.fold_moments(shards, waveform, fold, params))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_first_bad_fold_is_named_whichever_fails_first(tmp_path: Path, workers: int) -> None:
+    values = levels()
+    values[2][3, 0, 5, 4] = np.nan
+    values[3][0, 0, 0, 0] = np.nan
+    shards = write_shards(tmp_path, values)
+    with pytest.raises(IntegrityError, match=r"not finite in clip 2-3\.wav, bin 5, frame 4"):
+        statistics.all_moments(shards, EXACT, workers=workers)
+
+
+def test_a_bad_fold_stops_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = levels(folds=range(1, 11))
+    values[1][0, 0, 0, 0] = np.nan
+    shards = write_shards(tmp_path, values)
+    begun: list[object] = []
+    load = Shards.load
+
+    def counting(self: Shards, waveform: Waveform, fold: int) -> Array:
+        begun.append((waveform, fold))
+        time.sleep(0.05)
+        return load(self, waveform, fold)
+
+    monkeypatch.setattr(Shards, "load", counting)
+    with pytest.raises(IntegrityError, match="not finite"):
+        statistics.all_moments(shards, EXACT, workers=1)
+    assert len(begun) < 10  # of 20: a second one may have begun before the first was heard of
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.5])
+def test_a_clip_counts_as_if_it_were_computed_alone(tmp_path: Path, fraction: float) -> None:
+    """The memory that the clips share carries nothing from one to the next, nor from a large fold to a small one."""
+    values = levels(frames=40)
+    values[1][1] = values[1][1] * np.float32(1e6)
+    shards = write_shards(tmp_path, values)
+    params = StatisticsParams(fraction=fraction, seed=0)
+    alone = []
+    for row in range(4):
+        kept = values[1][row, 0]
+        if fraction < 1:
+            kept = kept[:, np.sort(np.random.default_rng([0, 1, row]).choice(40, 20, replace=False))]
+        alone.append(Moments.of(kept, -100.0))
+    assert_identical(statistics.fold_moments(shards, "raw", 1, params), merged(alone))
 
 
 class TestProvenance:
