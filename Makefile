@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo repro test lint ui track dag params lock clean
+.PHONY: help setup demo repro test bench lint ui track dag params lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ lint: $(READY) ## ruff, mypy, import layers
 	ruff format --check .
 	mypy
 	lint-imports
+
+bench: $(READY) ## measure speed beside fastai, librosa and torchaudio (SOURCE=esc10.zip; a quiet machine)
+	python -m benchmarks $(if $(SOURCE),--source $(SOURCE))
 
 ui: $(READY) ## open the MLflow UI on http://127.0.0.1:5000
 	mlflow ui --backend-store-uri sqlite:///mlflow.db --workers 1
