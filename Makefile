@@ -8,10 +8,10 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo repro test bench lint ui track dag params lock clean
+.PHONY: help setup demo repro test bench bench-gpu lint ui track dag params lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv from requirements.lock
 
@@ -40,6 +40,9 @@ lint: $(READY) ## ruff, mypy, import layers
 
 bench: $(READY) ## measure speed beside fastai, librosa and torchaudio (SOURCE=esc10.zip; a quiet machine)
 	python -m benchmarks $(if $(SOURCE),--source $(SOURCE))
+
+bench-gpu: ## the same on a GPU, with this Python's own packages (no network)
+	$(PYTHON) -m benchmarks.gpu
 
 ui: $(READY) ## open the MLflow UI on http://127.0.0.1:5000
 	mlflow ui --backend-store-uri sqlite:///mlflow.db --workers 1

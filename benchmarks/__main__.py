@@ -145,13 +145,17 @@ def main(argv: list[str] | None = None) -> int:
             overheads(full, small, parsed.rounds),
             training(full, parsed.rounds, parsed.device, steps),
         ]
-    text = "\n\n".join("\n".join(part) for part in [_head(parsed.device, bool(parsed.source)), *parts])
+    text = "\n\n".join(
+        "\n".join(part)
+        for part in [head(parsed.device, data="ESC-10, WAV" if parsed.source else "generated clips"), *parts]
+    )
     parsed.out.write_text(text + "\n", encoding="utf-8")
     print(f"written to {parsed.out}")
     return 0
 
 
-def _head(name: str, esc10: bool) -> list[str]:
+def head(name: str, *, data: str) -> list[str]:
+    """Title, machine, versions and data."""
     chip = str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor())
     gpu = f", {torch.cuda.get_device_name()}" if name.startswith("cuda") else ""
     memory = psutil.virtual_memory().total / 2**30
@@ -160,7 +164,7 @@ def _head(name: str, esc10: bool) -> list[str]:
         "# Benchmarks",
         "",
         f"{chip}, {os.cpu_count()} cores, {memory:.0f} GiB{gpu}; {platform.system()}, Python "
-        f"{platform.python_version()}, {versions}. Data: {'ESC-10, WAV' if esc10 else 'generated clips'}, 44.1 kHz, "
+        f"{platform.python_version()}, {versions}. Data: {data}, 44.1 kHz, "
         "5 s; default front end. Subjects take turns in one run, and ratios are formed round by round: `make bench`.",
     ]
 

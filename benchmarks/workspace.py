@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
+_LEFT_OUT = {".git", ".venv", ".cache", "data", "docs", "tests"}
 
 
 @dataclass(frozen=True)
@@ -42,19 +43,27 @@ class Workspace:
 
 
 def copy_of_repository(root: Path) -> Workspace:
-    """Copy what git tracks or would track, as it is now, and make it a repository of its own where git is at hand."""
+    """Copy the working tree as it is, and make it a repository of its own where git is at hand."""
     for path in _files():
-        if path.parts[0] not in ("tests", "docs"):
+        if path.parts[0] not in _LEFT_OUT:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / path, root / path)
-    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
-    return Workspace(root)
+    workspace = Workspace(root)
+    try:
+        subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        workspace.seconds("dvc", "config", "--local", "core.no_scm", "true")
+    return workspace
 
 
 def _files() -> list[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=REPOSITORY, stdout=subprocess.PIPE, check=True,
-    ).stdout  # fmt: skip
-    names = [Path(name) for name in listed.decode().split("\0") if name]
-    return [path for path in names if (REPOSITORY / path).is_file()]
+    """What git tracks or would track; in a tree without git, everything but what the pipeline makes."""
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=REPOSITORY, stdout=subprocess.PIPE, check=True,
+        ).stdout  # fmt: skip
+        paths = [Path(name) for name in listed.decode().split("\0") if name]
+    except (OSError, subprocess.CalledProcessError):
+        paths = [path.relative_to(REPOSITORY) for path in REPOSITORY.rglob("*")]
+    return [path for path in paths if (REPOSITORY / path).is_file()]

@@ -1,0 +1,144 @@
+"""What a GPU gives: `make bench-gpu`. Training in every variant, a whole comparison through DVC, and repeatability.
+
+Nothing is downloaded: the clips are generated. `--device cpu --sources 4 --epochs 1 --rounds 1 --warm-up 1 --steps 1`
+tries the script without a GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from benchmarks.__main__ import asked, head
+from benchmarks.measure import Figures, in_turns
+from benchmarks.workspace import Workspace, copy_of_repository
+
+GFLOP_A_SAMPLE = 21.0  # a step's forward and backward pass at [1, 201, 401]: three times 3.5 GMAC
+CELL_STEPS = 500
+TRAINERS = {
+    "ours, bf16": ("ours", "bf16", "eager"),
+    "ours, bf16, cuDNN tuned": ("ours", "bf16", "tuned"),
+    "ours, bf16, compiled": ("ours", "bf16", "compiled"),
+    "ours, bf16, CUDA graphs": ("ours", "bf16", "graphs"),
+    "ours, fp32": ("ours", "fp32", "eager"),
+    "fastai, fp32": ("fastai", "fp32", "eager"),
+    "notebook, fp32": ("notebook", "fp32", "eager"),
+}
+
+
+def matrix_product_tflops(device: torch.device, size: int, repeats: int = 20) -> float:
+    """Measured rate of a bf16 matrix product, 2 size^3 operations each."""
+    a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
+
+    def run(times: int) -> float:
+        started = time.perf_counter()
+        for _ in range(times):
+            torch.mm(a, b)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - started
+
+    run(3)
+    return 2 * size**3 * repeats / run(repeats) / 1e12
+
+
+def training(workspace: Workspace, name: str, rounds: int, steps: list[str], trainers: list[str]) -> list[str]:
+    """Samples per second, and the seconds of a cell of 500 steps with its start, compilation included."""
+    start: dict[str, list[float]] = {label: [] for label in trainers}
+
+    def measure(label: str) -> float:
+        trainer, precision, variant = TRAINERS[label]
+        found = asked(
+            workspace, "benchmarks.trainers", trainer, "--device", name, "--precision", precision, "--variant", variant,
+            *steps,
+        )  # fmt: skip
+        start[label].append(found["start_seconds"])
+        return float(found["samples_per_second"])
+
+    found = in_turns({label: (lambda label=label: measure(label)) for label in trainers}, rounds)
+    device = torch.device(name)
+    peak = matrix_product_tflops(device, 8192 if device.type == "cuda" else 1024)
+    lines = [
+        "## Training at [1, 201, 401], batch 64",
+        f"| trainer | samples/s | over fastai | share of {peak:.3g} TFLOP/s | {CELL_STEPS} steps and start, s |",
+        "|---|---|---|---|---|",
+    ]
+    for label, figures in found.items():
+        share = figures.median * GFLOP_A_SAMPLE / 1e3 / peak
+        cell = Figures(start[label]).median + CELL_STEPS * 64 / figures.median
+        over = figures.over(found["fastai, fp32"]).text()
+        lines.append(f"| {label} | {figures.text()} | {over} | {share:.1%} | {cell:.1f} |")
+    return [
+        *lines,
+        "",
+        f"n = {rounds} rounds, each in a fresh process. The share is of a bf16 matrix product's rate on "
+        f"this device, at {GFLOP_A_SAMPLE:g} GFLOP a sample and step.",
+    ]
+
+
+def repeatability(workspace: Workspace) -> list[str]:
+    """How far two runs of one cell are apart."""
+
+    def run() -> pd.DataFrame:
+        workspace.clear("data/cells")
+        workspace.seconds("stages.train", "--norm", "global", "--fold", "1", "--seed", "0")
+        return pd.read_parquet(workspace.root / "data/cells/global/fold-1/seed-0/predictions.parquet")
+
+    first, second = run(), run()
+    columns = [column for column in first if str(column).startswith("probability_")]
+    one, other = first[columns].to_numpy(), second[columns].to_numpy()
+    changed = int((one.argmax(1) != other.argmax(1)).sum())
+    return [
+        "## The same cell twice",
+        f"Largest difference of a probability {abs(one - other).max():.3g}; {changed} of {len(one)} clips get another "
+        "class (n = 1 pair).",
+    ]
+
+
+def comparison(workspace: Workspace, jobs: int) -> list[str]:
+    """All cells of the four modes through DVC, spectrograms and statistics made before."""
+    workspace.clear("data/cells")
+    workspace.seconds("dvc", "repro", "normalizers")
+    command = ("stages.parallel", "--jobs", str(jobs)) if jobs > 1 else ("dvc", "repro")
+    return [f"## All 20 cells through DVC, {jobs} at a time", f"{workspace.seconds(*command):.0f} s (n = 1)."]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, and write the report."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sources", type=int, default=40, help="generated clips a class and fold")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--warm-up", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=19)
+    parser.add_argument("--jobs", type=int, default=1, help="cells at a time in the whole comparison")
+    parser.add_argument("--only", nargs="+", default=list(TRAINERS), choices=TRAINERS, help="must hold fastai")
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks-gpu.md"))
+    parsed = parser.parse_args(argv)
+    steps = ["--warm-up", str(parsed.warm_up), "--steps", str(parsed.steps)]
+    with tempfile.TemporaryDirectory(prefix="specnorm-bench-") as folder:
+        workspace = copy_of_repository(Path(folder) / "full")
+        workspace.compose(
+            "dataset=synthetic", "dataset.sample_rate=44100", f"dataset.sources={parsed.sources}",
+            f"train.device={parsed.device}", f"train.epochs={parsed.epochs}",
+        )  # fmt: skip
+        for stage in (["download"], ["spectrograms"], ["statistics"], ["normalizers", "--norm", "global"]):
+            workspace.seconds(f"stages.{stage[0]}", *stage[1:])
+        parts = [head(parsed.device, data=f"{parsed.sources * 50} generated clips")]
+        parts.append(repeatability(workspace))
+        parts.append(training(workspace, parsed.device, parsed.rounds, steps, parsed.only))
+        parts.append(comparison(workspace, parsed.jobs))
+    parsed.out.write_text("\n\n".join("\n".join(part) for part in parts) + "\n", encoding="utf-8")
+    print(f"written to {parsed.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
