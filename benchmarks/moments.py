@@ -1,4 +1,4 @@
-"""Seconds of the training statistics of one fold beside reading its shard once from the page cache.
+"""Seconds of the training statistics of a whole data set beside reading its shards once from the page cache.
 
 `python -m benchmarks.moments` in a workspace that has `data/spectrograms/` prints one line of JSON.
 """
@@ -6,40 +6,59 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
 
+import numpy as np
+
 from specnorm import statistics
 from specnorm.files import sha256_file
-from specnorm.params import StatisticsParams
-from specnorm.shards import open_shards, shard_name
+from specnorm.params import StatisticsParams, Waveform
+from specnorm.shards import Shards, Spectrograms, open_shards, shard_name
 from stages import runner
 
 _CHUNK = 2**20
 
 
+class Unchecked(Shards):
+    """Shards whose digests are not computed: what the sums alone cost."""
+
+    def load(self, waveform: Waveform, fold: int) -> Spectrograms:
+        """One shard, memory-mapped as it is."""
+        return np.lib.format.open_memmap(self.folder / shard_name(waveform, fold), mode="r")
+
+
 def main() -> int:
     """Print the line."""
     shards = open_shards(runner.SHARDS)
-    fold = shards.folds[0]
-    path = shards.folder / shard_name("raw", fold)
+    unchecked = Unchecked(shards.folder, shards.manifest, shards.clips)
+    paths = [shards.folder / name for name in shards.manifest["shards"]]
     everything = StatisticsParams(fraction=1.0, seed=0)
-    statistics.fold_moments(shards, "raw", fold, everything)  # into the page cache, and imports
     buffer = bytearray(_CHUNK)
 
     def read() -> None:
-        with path.open("rb", buffering=0) as file:
-            while file.readinto(buffer):
-                pass
+        for path in paths:
+            with path.open("rb", buffering=0) as file:
+                while file.readinto(buffer):
+                    pass
 
+    kinds: dict[str, Callable[[], object]] = {
+        "read, one thread": read,
+        "digest, one thread": lambda: [sha256_file(path) for path in paths],
+        "sums, one thread": lambda: statistics.all_moments(unchecked, everything, workers=1),
+        "sums, all cores": lambda: statistics.all_moments(unchecked, everything),
+        "statistics (digest and sums), all cores": lambda: statistics.all_moments(shards, everything),
+    }
+    kinds["sums, all cores"]()  # the shards into the page cache, and what is imported late
+    megabytes = sum(path.stat().st_size for path in paths) / 1e6
     print(
         json.dumps(
             {
-                "read": _seconds(read),
-                "digest": _seconds(lambda: sha256_file(path)),
-                "statistics": _seconds(lambda: statistics.fold_moments(shards, "raw", fold, everything)),
-                "megabytes": path.stat().st_size / 1e6,
+                "megabytes": megabytes,
+                "cores": os.cpu_count(),
+                "seconds": {kind: _seconds(work) for kind, work in kinds.items()},
             }
         )
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,10 +17,8 @@ from tqdm import tqdm
 from specnorm import audio, shards
 from specnorm.datasets.dataset import Dataset
 from specnorm.params import LinearParams, MelParams, Waveform
+from specnorm.prefetch import in_order
 from specnorm.spectrogram import FrontEnd, describe
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 _AHEAD = 4  # clips in flight a worker: enough to keep it busy, few enough to bound memory
 
@@ -77,7 +74,7 @@ def extract(
                 def rows(
                     members: list[str], facts: list[dict[str, Any]] = facts
                 ) -> Iterator[dict[Waveform, shards.Spectrograms]]:
-                    for extracted in _in_order(pool, one, members, workers * _AHEAD):
+                    for extracted in in_order(pool, one, members, ahead=workers * _AHEAD):
                         facts.append(extracted.facts)
                         progress.update()
                         yield extracted.spectrograms
@@ -92,23 +89,6 @@ def extract(
     table = pd.concat(index, ignore_index=True)
     shards.write_index(folder, table, entries, front_end=describe(params), dataset=dataset.info)
     return _warnings(table)
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[[_Item], _Result], items: list[_Item], ahead: int
-) -> Iterator[_Result]:
-    """Results in the order of ``items`` with at most ``ahead`` of them computed before they are taken."""
-    waiting: deque[Future[_Result]] = deque()
-    try:
-        for item in items:
-            if len(waiting) == ahead:
-                yield waiting.popleft().result()
-            waiting.append(pool.submit(work, item))
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
 
 
 def _warnings(table: pd.DataFrame) -> list[str]:

@@ -48,7 +48,8 @@ class Moments:
         Args:
             values: finite. A cell counts as floor when it is not above ``floor_db`` (to a float32 rounding).
             floor_db: the level of digital silence.
-            scratch: ``[bins, frames]``, overwritten. Fresh memory for each of many clips can cost more than the sums.
+            scratch: ``[bins, frames]``, contiguous, overwritten. Fresh memory for each of many clips can cost more than
+                the sums.
         """
         bins, frames = values.shape
         if frames == 0:
@@ -65,13 +66,15 @@ class Moments:
             m2[again] = np.maximum(squares - rest**2 / frames, 0.0)
             mean[again] += rest / frames
         minimum = values.min(axis=1).astype(np.float64)
+        # The sums are taken: their memory serves again.
+        mask = exact.reshape(-1).view(np.bool_)[: values.size].reshape(values.shape)
         return cls(
             count=np.full(bins, frames, np.int64),
             mean=mean,
             m2=m2,
             minimum=minimum,
             maximum=values.max(axis=1).astype(np.float64),
-            floor_count=_floor_count(values, minimum, floor_db),
+            floor_count=_floor_count(values, minimum, floor_db, mask),
         )
 
     def merge(self, other: Moments) -> Moments:
@@ -141,10 +144,10 @@ def _sums(values: _Float) -> tuple[_Float, _Float]:
     return np.einsum("bf->b", values), np.einsum("bf,bf->b", values, values)
 
 
-def _floor_count(values: NDArray[np.floating], minimum: _Float, floor_db: float) -> _Int:
+def _floor_count(values: NDArray[np.floating], minimum: _Float, floor_db: float, mask: NDArray[np.bool_]) -> _Int:
     threshold = float(np.nextafter(np.float32(floor_db), np.float32(np.inf)))
     if not (minimum <= threshold).any():  # most clips
         return np.zeros(len(values), np.int64)
-    at_floor = (values <= threshold).view(np.uint8)  # bytes add up faster than truth values
+    at_floor = np.less_equal(values, threshold, out=mask).view(np.uint8)  # bytes add up faster than truth values
     count: NDArray[np.uint32] = at_floor.sum(axis=1, dtype=np.uint32)
     return count.astype(np.int64)

@@ -56,7 +56,7 @@ class ShardWriter:
         """Add one clip, ``[1, bins, frames]`` float32 in dB."""
         if spectrogram.shape != self.shape[1:] or self._written == self.shape[0]:
             raise ValueError(f"row {self._written} of {self.shape}: got shape {spectrogram.shape}")
-        data = np.ascontiguousarray(spectrogram, dtype="<f4").tobytes()
+        data = np.ascontiguousarray(spectrogram, dtype="<f4").data.cast("B")
         self._file.write(data)
         self._digest.update(data)
         self._written += 1

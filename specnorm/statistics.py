@@ -100,11 +100,12 @@ def fold_moments(shards: Shards, waveform: Waveform, fold: int, params: Statisti
     frames = loaded.shape[-1]
     chosen = max(1, round(params.fraction * frames)) if params.fraction < 1 else frames
     scratch = np.empty((loaded.shape[-2], chosen))
+    finite = np.empty(loaded.shape[-2:], np.bool_)
     parts = []
     for row, spectrogram in enumerate(loaded):
         values = np.asarray(spectrogram[0])  # [bins, frames]
-        if not np.isfinite(values).all():
-            frequency_bin, frame = np.argwhere(~np.isfinite(values))[0]
+        if not np.isfinite(values, out=finite).all():
+            frequency_bin, frame = np.argwhere(~finite)[0]
             raise IntegrityError(
                 "a value is not finite",
                 where=f"clip {names[row]}, bin {frequency_bin}, frame {frame}",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from specnorm import cells, files, params
@@ -22,7 +23,13 @@ NORMALIZERS = Path("data/normalizers")
 CELLS = Path("data/cells")
 COMPARISON = Path("data/comparison")
 
-_INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
+# What a shell reports for a command that the signal ended.
+_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
+
+
+class _TerminatedError(BaseException):
+    """A scheduler asks for the end; like an interrupt, nothing but the end of the stage catches it."""
 
 
 def root() -> Path:
@@ -96,7 +103,7 @@ def run(
             raise ConfigurationError(
                 "no such mode", where="--norm", expected=f"one of {', '.join(loaded.norm)}", got=asked
             )
-        with ExitStack() as locks:
+        with _terminable(), ExitStack() as locks:
             for folder in outputs(parsed):
                 lock = Path(".cache/locks") / f"{'-'.join(folder.parts)}.lock"
                 files.check_writable(folder)
@@ -111,7 +118,24 @@ def run(
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         return _INTERRUPTED
+    except _TerminatedError:
+        print(f"{name}: terminated", file=sys.stderr)
+        return _TERMINATED
     return 0
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM unwind the work as Ctrl-C does, so that it leaves no partial file."""
+
+    def stop(*_: object) -> None:
+        raise _TerminatedError
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def norm_argument(parser: argparse.ArgumentParser) -> None:

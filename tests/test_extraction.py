@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +9,7 @@ import torch
 
 from specnorm import audio, shards
 from specnorm.errors import DataError, IntegrityError, ResourceError, SpecnormError
-from specnorm.extraction import _AHEAD, _in_order, extract
+from specnorm.extraction import _AHEAD, extract
 from specnorm.params import WAVEFORMS
 from specnorm.shards import open_shards
 from specnorm.spectrogram import FrontEnd, describe
@@ -210,79 +207,3 @@ def test_a_write_that_fails_stops_the_work(tmp_path: Path, monkeypatch: pytest.M
         run(Counting(clips(folds=1, number=100)), tmp_path, workers=2)
     assert len(read) <= 2 * _AHEAD
     assert tree(tmp_path) == {}
-
-
-class TestInOrder:
-    """Work in parallel, results in order, and never far ahead."""
-
-    @pytest.fixture
-    def pool(self) -> Iterator[ThreadPoolExecutor]:
-        with ThreadPoolExecutor(4) as pool:
-            yield pool
-
-    def test_the_results_stand_in_the_order_of_the_items(self, pool: ThreadPoolExecutor) -> None:
-        later = {n: threading.Event() for n in range(20)}
-
-        def work(item: int) -> int:
-            # Each even item ends after the odd one behind it.
-            if item % 2 == 0:
-                assert later[item + 1].wait(60)
-            later[item].set()
-            return item * item
-
-        assert list(_in_order(pool, work, list(range(20)), 4)) == [n * n for n in range(20)]
-
-    @pytest.mark.parametrize("ahead", [1, 3, 50])
-    def test_never_more_than_so_many_are_begun_and_not_taken(self, pool: ThreadPoolExecutor, ahead: int) -> None:
-        begun: list[int] = []
-
-        class Counting:
-            def submit(self, work: Any, item: int) -> Any:
-                begun.append(item)
-                return pool.submit(work, item)
-
-        for taken, result in enumerate(_in_order(Counting(), str, list(range(20)), ahead)):  # type: ignore[arg-type]
-            assert result == str(taken)
-            assert len(begun) == min(taken + ahead, 20)
-        assert begun == list(range(20))
-
-    @pytest.mark.parametrize("items", [[], [1], [1, 2, 3]])
-    def test_few_items(self, pool: ThreadPoolExecutor, items: list[int]) -> None:
-        assert list(_in_order(pool, str, items, 4)) == [str(item) for item in items]
-
-    def test_an_error_comes_in_its_place_and_what_waits_is_cancelled(self) -> None:
-        started: list[int] = []
-        release = threading.Event()
-
-        def work(item: int) -> int:
-            started.append(item)
-            if item == 2:
-                raise DataError("bad clip")
-            if item == 3:
-                assert release.wait(60)
-            return item
-
-        with ThreadPoolExecutor(1) as pool:
-            results = _in_order(pool, work, list(range(20)), 8)
-            assert [next(results), next(results)] == [0, 1]
-            with pytest.raises(DataError, match="bad clip"):
-                next(results)
-            release.set()
-        assert set(started) <= {0, 1, 2, 3}
-
-    def test_a_consumer_that_stops_cancels_what_waits(self) -> None:
-        started: list[int] = []
-        release = threading.Event()
-
-        def work(item: int) -> int:
-            started.append(item)
-            if item:
-                assert release.wait(60)
-            return item
-
-        with ThreadPoolExecutor(1) as pool:
-            results = _in_order(pool, work, list(range(20)), 8)
-            assert next(results) == 0
-            results.close()  # type: ignore[attr-defined]
-            release.set()
-        assert set(started) <= {0, 1}

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn, optim
 
-from specnorm.files import write_bytes
+from specnorm.files import clean_partials, write_bytes
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Checkpoint:
 
         A file that cannot be used is set aside with a warning; ``model`` and ``optimizer`` may then hold part of it.
         """
+        clean_partials(self.path.parent, self.path.name)  # a kill may have left one, a network's size
         if not self.path.exists():
             return []
         try:

@@ -162,30 +162,21 @@ def test_the_sweep_sees_a_writer_that_writes_in_place(forks: Stages, clean: Path
 
 
 @each_stage
-def test_terminated_by_a_scheduler_it_leaves_no_more_than_a_rerun_clears(
-    forks: Stages, clean: Path, place: Path, stage: Stage
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_signal_that_asks_for_the_end_leaves_no_partial_file(
+    forks: Stages, clean: Path, place: Path, stage: Stage, number: signal.Signals, code: int, word: str
 ) -> None:
-    """SIGTERM ends Python at once, without our clean-up: the next run removes what is partial."""
+    """A person's Ctrl-C, or a scheduler's SIGTERM."""
     found = points(forks, place, stage)
-    for name in ("fsync before", "replace after"):
+    for point in chosen(found):
         reset(place, stage.out)
-        ended = forks.run(place, *stage.command, kill_at=found.index(name), signal=int(signal.SIGTERM))
-        assert ended.code == -signal.SIGTERM
-        assert wrong(place / stage.out, tree(clean / stage.out), stage.manifest) == []
-        assert forks.run(place, *stage.command).code == 0
-        assert tree(place / stage.out) == tree(clean / stage.out)
-
-
-@each_stage
-def test_an_interrupt_leaves_no_partial_file(forks: Stages, clean: Path, place: Path, stage: Stage) -> None:
-    found = points(forks, place, stage)
-    for number in chosen(found):
-        reset(place, stage.out)
-        ended = forks.run(place, *stage.command, kill_at=number, signal=int(signal.SIGINT))
+        ended = forks.run(place, *stage.command, kill_at=point, signal=int(number))
         if ended.code:
-            assert (ended.code, ended.stderr) == (130, f"{stage}: interrupted\n"), found[number]
+            assert (ended.code, ended.stderr) == (code, f"{stage}: {word}\n"), found[point]
         assert wrong(place / stage.out, tree(clean / stage.out), stage.manifest) == []
-        assert not [name for name in tree(place / stage.out) if name.endswith(".partial")], found[number]
+        assert not [name for name in tree(place / stage.out) if name.endswith(".partial")], found[point]
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,9 @@ from torch import Tensor, nn
 from specnorm.training import recipe
 from specnorm.xresnet import ResidualBlock, xresnet18
 
+# Threads gain nothing on clips this small, and cost minutes where other work shares the cores.
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ROOT = Path(__file__).parents[2]
 CLASSES = 50
 PEAK, DECAY = 1e-3, 0.01
@@ -214,7 +217,8 @@ def fastai_combined_cos(steps: int) -> list[tuple[float, float]]:
 @pytest.fixture(scope="module")
 def fastai() -> Iterator[Call]:
     """Calls a function of this file in fastai's process."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(1, context, initializer=torch.set_num_threads, initargs=(1,)) as process:
         yield lambda function, *arguments: process.submit(function, *arguments).result()
 
 

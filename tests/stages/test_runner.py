@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -106,6 +107,18 @@ def test_what_is_a_bug_is_not_dressed_as_an_error_of_ours(error: type[Exception]
 def test_an_interrupt_is_what_a_shell_calls_130(capfd: pytest.CaptureFixture[str]) -> None:
     assert Work(KeyboardInterrupt()).run() == 130
     assert capfd.readouterr() == ("", f"{NAME}: interrupted\n")
+
+
+def test_a_scheduler_s_end_is_what_a_shell_calls_143(capfd: pytest.CaptureFixture[str]) -> None:
+    """And the handler is put back."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def work(loaded: params.Params, parsed: argparse.Namespace) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    assert runner.run(work, []) == 143
+    assert capfd.readouterr() == ("", f"{NAME}: terminated\n")
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_warning_for_the_user_is_one_line_and_others_are_not_shown(capfd: pytest.CaptureFixture[str]) -> None:

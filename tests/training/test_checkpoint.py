@@ -148,6 +148,18 @@ class TestSmall:
         assert header["cell"] == "this cell"
 
 
+def test_what_a_kill_left_of_a_save_is_removed_and_another_cell_s_save_is_not(tmp_path: Path) -> None:
+    """A network's size each, and other cells may be writing beside it."""
+    mine, other = (tmp_path / f".{name}.safetensors.17.partial" for name in ("global-1-0", "global-1-01"))
+    for path in (mine, other):
+        path.write_bytes(b"half")
+    model = nn.Linear(2, 2)
+    stored = Checkpoint(tmp_path / "global-1-0.safetensors", "cell")
+    assert stored.restore(model, optim.AdamW(model.parameters())) == []
+    assert not mine.exists()
+    assert other.exists()
+
+
 def test_short_epochs_do_not_write_each_time(tmp_path: Path) -> None:
     hour = Checkpoint(tmp_path / "hour.safetensors", "a", every_s=3600.0)
     always = Checkpoint(tmp_path / "always.safetensors", "a")
