@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo repro test bench bench-gpu lint ui track dag params lock clean
+.PHONY: help setup demo repro test bench bench-gpu wheels lint ui track dag params lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ bench: $(READY) ## measure speed beside fastai, librosa and torchaudio (SOURCE=e
 
 bench-gpu: ## the same on a GPU, with this Python's own packages (no network)
 	$(PYTHON) -m benchmarks.gpu
+
+wheels: $(READY) ## collect what bench-gpu needs beside torch, for a machine without a network
+	python -m benchmarks.wheels
 
 ui: $(READY) ## open the MLflow UI on http://127.0.0.1:5000
 	mlflow ui --backend-store-uri sqlite:///mlflow.db --workers 1

@@ -1,0 +1,65 @@
+"""The paired difference of two runs of the same cells in other precisions, with its interval, as Markdown.
+
+`python -m benchmarks.precision BF16/data/cells FP32/data/cells` after the same `dvc exp run` in two clones, but for
+`-S train.precision=bf16` and `-S train.precision=fp32`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+
+def cells(folder: Path) -> pd.DataFrame:
+    """A row a cell: norm, fold, seed, accuracy, loss, precision and the seconds of its epochs."""
+    rows = []
+    for path in sorted(folder.glob("*/fold-*/seed-*/metrics.json")):
+        run = json.loads(path.with_name("run.json").read_text(encoding="utf-8"))
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        rows.append({**metrics, "precision": run["precision"], "train_seconds": run["train_seconds"]})
+    return pd.DataFrame(rows).set_index(["norm", "fold", "seed"]).sort_index()
+
+
+def interval(differences: NDArray[np.float64]) -> str:
+    """Mean and Student's 95 % interval of the mean."""
+    mean, error = differences.mean(), stats.sem(differences)
+    half = float(stats.t.ppf(0.975, len(differences) - 1)) * error
+    return f"{mean:+.4f} ({mean - half:+.4f} to {mean + half:+.4f})"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.precision", description=__doc__)
+    parser.add_argument("folders", nargs=2, type=Path, metavar="CELLS")
+    one, other = (cells(folder) for folder in parser.parse_args(argv).folders)
+    if list(one.index) != list(other.index):
+        raise SystemExit("the two runs have different cells")
+    names = [str(run["precision"].unique().item()) for run in (one, other)]
+    print(f"| norm | fold | seed | accuracy, {names[0]} | accuracy, {names[1]} | loss, {names[0]} | loss, {names[1]} |")
+    print("|---|--:|--:|--:|--:|--:|--:|")
+    for key, left in one.iterrows():
+        right = other.loc[key]
+        print(
+            f"| {' | '.join(map(str, key))} | {left.accuracy:.4f} | {right.accuracy:.4f} | {left.loss:.4f} "
+            f"| {right.loss:.4f} |"
+        )
+    print(f"\n| {names[0]} less {names[1]} | mean and 95 % interval over cells | over folds |\n|---|---|---|")
+    for column in ("accuracy", "loss"):
+        difference = one[column] - other[column]
+        folds = difference.groupby(["norm", "fold"]).mean()
+        print(f"| {column} | {interval(difference.to_numpy())}, n = {len(difference)} "
+              f"| {interval(folds.to_numpy())}, n = {len(folds)} |")  # fmt: skip
+    for name, run in zip(names, (one, other), strict=True):
+        print(f"\n{name}: accuracy {run.accuracy.mean():.4f}, deviation over cells {run.accuracy.std():.4f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
