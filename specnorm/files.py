@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import os
@@ -85,14 +84,9 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def clean_partials(folder: Path, name: str = "") -> None:
-    """Remove what interrupted writers left in ``folder`` and below; call it under their lock.
-
-    Args:
-        folder: a place that the lock is for.
-        name: begins the names of the files that were being written; without it, all of them.
-    """
-    for partial in folder.rglob(f".{glob.escape(name)}*{PARTIAL_SUFFIX}"):
+def clean_partials(folder: Path) -> None:
+    """Remove what an interrupted writer left in ``folder`` and below; call it under the folder's lock."""
+    for partial in folder.rglob(f".*{PARTIAL_SUFFIX}"):
         partial.unlink(missing_ok=True)
 
 

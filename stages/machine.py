@@ -18,6 +18,8 @@ from pathlib import Path
 
 from specnorm.errors import ConfigurationError
 
+_MEMORY = "SPECNORM_MEMORY_SHARE"
+
 
 @dataclass(frozen=True)
 class Core:
@@ -34,6 +36,7 @@ class Share:
     cores: tuple[int, ...]
     threads: int
     gpu: str | None
+    memory: float  # part of the memory of its device
 
 
 def cores_of_this_process() -> list[Core]:
@@ -90,7 +93,8 @@ def shares(jobs: int, cores: Sequence[Core], gpus: Sequence[str] = ()) -> list[S
         parts = [[numbers[k % len(numbers)]] for k in range(jobs)]
     threads = max(1, len({core.physical for core in cores}) // jobs)
     taken = [gpus[k % len(gpus)] if len(gpus) > 1 else None for k in range(jobs)]
-    return [Share(tuple(part), threads, gpu) for part, gpu in zip(parts, taken, strict=True)]
+    memory = 1 / -(-jobs // max(1, len(gpus)))  # of the GPU with the most workers, or of the machine
+    return [Share(tuple(part), threads, gpu, memory) for part, gpu in zip(parts, taken, strict=True)]
 
 
 def environment(share: Share, outer: Mapping[str, str]) -> dict[str, str]:
@@ -98,7 +102,12 @@ def environment(share: Share, outer: Mapping[str, str]) -> dict[str, str]:
     asked = outer.get("OMP_NUM_THREADS", "")
     threads = min(share.threads, int(asked)) if asked.isdecimal() and int(asked) else share.threads
     gpu = {} if share.gpu is None else {"CUDA_VISIBLE_DEVICES": share.gpu}
-    return {**outer, "OMP_NUM_THREADS": str(threads), **gpu}
+    return {**outer, "OMP_NUM_THREADS": str(threads), _MEMORY: str(share.memory), **gpu}
+
+
+def memory_share(environment: Mapping[str, str]) -> float:
+    """The part of its device's memory that a process of a worker may reckon with; 1 for any other process."""
+    return float(environment.get(_MEMORY, 1))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ Reads `data/spectrograms/`, its own file of `data/normalizers/`, `model` and `tr
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import sys
 import time
@@ -15,13 +16,13 @@ from pathlib import Path
 
 import torch
 
-from specnorm import cells, files
+from specnorm import cells, files, xresnet
 from specnorm.normalization import fitted
 from specnorm.params import Params
 from specnorm.shards import open_shards
 from specnorm.training import device, loop, memory
 from specnorm.training.checkpoint import Checkpoint
-from stages import runner
+from stages import machine, runner
 
 _CHECKPOINT_SECONDS = 10.0  # a kill costs no more work than this and an epoch
 
@@ -59,30 +60,33 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
         "model": params.model.model_dump(),
         "train": params.train.model_dump(exclude={"memory_gb"}),  # held or read ahead, the batches are the same
     }
-    run = {
+    host = {
         "device": choice.device.type,
         "device_name": _device_name(choice.device),
         "precision": choice.precision,
-        "reason": choice.reason,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
     identity = {**origin, "fingerprint": files.fingerprint(origin)}
+    state = files.fingerprint([identity, host, _code()])
     checkpoint = Checkpoint(
-        runner.cache() / "checkpoints" / f"{norm}-{fold}-{seed}-{identity['fingerprint'][:16]}.safetensors",
-        files.fingerprint([identity, run]),
+        runner.cache() / "checkpoints" / norm / f"fold-{fold}" / f"seed-{seed}" / f"{state[:16]}.safetensors",
+        state,
         every_s=_CHECKPOINT_SECONDS,
     )
 
     # 3. Train, write, forget the checkpoint.
-    result = loop.train(cell, params.model, params.train, choice, checkpoint=checkpoint, report=_report(params))
+    result = loop.train(
+        cell, params.model, params.train, choice,
+        memory_share=machine.memory_share(os.environ), checkpoint=checkpoint, report=_report(params),
+    )  # fmt: skip
     measured = {
         "train_seconds": sum(result.epoch_seconds),
         "total_seconds": time.perf_counter() - started,
         **memory.peaks(choice.device),
     }
-    run |= {"epochs_run": len(result.epoch_seconds), "clips": result.clips}
+    run = {**host, "reason": choice.reason, "epochs_run": len(result.epoch_seconds), "clips": result.clips}
     run |= {name: round(value, 3) for name, value in measured.items()}
     cells.write(runner.cell_folder(norm, fold, seed), result, cell.held_out, identity, run)
     checkpoint.remove()
@@ -116,6 +120,12 @@ def _report(params: Params) -> Callable[[loop.EpochRow], None]:
         last = now
 
     return line
+
+
+def _code() -> str:
+    """Digest of the code that trains: going on with other code would mix two trainings, and DVC would keep the mix."""
+    sources = [*Path(loop.__file__).parent.glob("*.py"), Path(xresnet.__file__), Path(cells.__file__), Path(__file__)]
+    return files.fingerprint({path.name: files.sha256_file(path) for path in sources})
 
 
 def _device_name(chosen: torch.device) -> str:

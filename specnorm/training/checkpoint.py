@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 import warnings
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -13,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn, optim
 
-from specnorm.files import clean_partials, write_bytes
+from specnorm.files import write_bytes
 
 
 @dataclass(frozen=True)
@@ -21,14 +23,16 @@ class Checkpoint:
     """One file of tensors with a JSON header, valid for one cell alone.
 
     Args:
-        path: the file; its folder is made when needed.
+        path: the file, in a folder of the cell's own, which is made when needed.
         cell: fingerprint of everything that determines the cell's result. A file with another one is not resumed.
         every_s: least time between two saves in seconds, so that short epochs are not spent on writing.
+        began: seconds since 1970; what is older in the folder was left by another run.
     """
 
     path: Path
     cell: str
     every_s: float = 0.0
+    began: float = field(default_factory=time.time)
 
     def save(self, model: nn.Module, optimizer: optim.Optimizer, history: list[dict[str, float]]) -> None:
         """Replace the stored state atomically; ``history`` has a row for each finished epoch."""
@@ -45,7 +49,6 @@ class Checkpoint:
 
         A file that cannot be used is set aside with a warning; ``model`` and ``optimizer`` may then hold part of it.
         """
-        clean_partials(self.path.parent, self.path.name)  # a kill may have left one, a network's size
         if not self.path.exists():
             return []
         try:
@@ -74,8 +77,15 @@ class Checkpoint:
         return history
 
     def remove(self) -> None:
-        """Forget the state; call it when the cell's outputs are written."""
+        """Forget the state and what older runs of the cell left; call it when the cell's outputs are written.
+
+        Another experiment may train the same cell with other parameters at this moment: its file is younger.
+        """
         self.path.unlink(missing_ok=True)
+        for path in self.path.parent.glob("*"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < self.began:
+                    path.unlink()
 
 
 def _lay_out_like_weights(optimizer: optim.Optimizer) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +22,9 @@ from specnorm.training.device import Choice
 from specnorm.xresnet import xresnet18
 
 EpochRow = dict[str, float]  # epoch, learning_rate, train_loss, valid_loss, valid_accuracy
+
+# The allocators of CPUs, CUDA and its libraries say it in these words, not by one class of error.
+_EXHAUSTED = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 
 _LOWER = "Lower train.learning_rate; the last saved epoch is kept"
 
@@ -54,10 +58,20 @@ def train(
     params: TrainParams,
     choice: Choice,
     *,
+    memory_share: float = 1.0,
     checkpoint: Checkpoint | None = None,
     report: Callable[[EpochRow], None] | None = None,
 ) -> Result:
     """Train and evaluate one cell; the last epoch's predictions count, never the best epoch's.
+
+    Args:
+        cell: the clips, the normaliser, and what the draws come from.
+        model_params: the network.
+        params: the recipe.
+        choice: device and precision.
+        memory_share: how much of the device's memory is this process's to reckon with, where others train beside it.
+        checkpoint: where the state is kept between epochs.
+        report: called with each epoch's row.
 
     Raises:
         ConfigurationError: the batch is larger than the training set.
@@ -72,18 +86,28 @@ def train(
             expected=f"at most {len(cell.train)} clips",
             got=params.batch_size,
         )
-    try:
-        batches = hold(cell, choice.device, params.memory_gb)
+    smaller = params.batch_size // 2
+    with _out_of_memory(choice, "clips held on the device", f"Try -S train.memory_gb={_less_memory(cell):.2g}"):
+        batches = hold(cell, choice.device, params.memory_gb, memory_share)
+    hint = f"Try -S train.batch_size={smaller}" if smaller > 1 else "Train on a device with more memory"
+    with _out_of_memory(choice, f"train.batch_size {params.batch_size}", hint):
         return _train(cell, model_params, params, choice, batches, checkpoint, report)
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if type(error) is RuntimeError and "can't allocate memory" not in str(error):  # the CPU allocator has no class
+
+
+@contextmanager
+def _out_of_memory(choice: Choice, got: str, hint: str) -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # torch's are RuntimeErrors, with or without a class of their own
+        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not known and not any(words in str(error) for words in _EXHAUSTED):
             raise
-        raise ResourceError(
-            "out of memory",
-            where=f"device {choice.device}",
-            got=f"train.batch_size {params.batch_size}",
-            hint=f"Try -S train.batch_size={max(2, params.batch_size // 2)}",
-        ) from error
+        raise ResourceError("out of memory", where=f"device {choice.device}", got=got, hint=hint) from error
+
+
+def _less_memory(cell: Cell) -> float:
+    """A budget in GB that holds half of the clips, which makes all of them be read ahead."""
+    return (cell.train.nbytes + cell.held_out.nbytes) / 2e9
 
 
 def _train(
@@ -184,15 +208,16 @@ def _check_losses(losses: Tensor, epoch: int, schedule: list[recipe.Step]) -> No
         )
 
 
-def hold(cell: Cell, device: torch.device, memory_gb: float | None) -> tuple[Batches, Batches]:
+def hold(cell: Cell, device: torch.device, memory_gb: float | None, share: float = 1.0) -> tuple[Batches, Batches]:
     """Training and held-out batches: of clips held on ``device`` where they fit into the budget, else read ahead.
 
     Args:
         cell: whose clips.
         device: where the batches are used.
         memory_gb: the budget in GB (1e9 bytes); ``None`` takes half of the device's free memory.
+        share: the part of it that is this process's.
     """
-    budget = memory.clips_budget(device) if memory_gb is None else memory_gb * 1e9
+    budget = memory.clips_budget(device) * share if memory_gb is None else memory_gb * 1e9
     kind = Resident if cell.train.nbytes + cell.held_out.nbytes <= budget else Streamed
     return kind(cell.train, device), kind(cell.held_out, device)
 

@@ -174,21 +174,49 @@ def test_a_poisoned_held_out_clip_is_not_a_result() -> None:
 # Memory
 
 
-@pytest.mark.parametrize(("batch_size", "smaller"), [(8, 4), (7, 3), (2, 2)])
+@pytest.mark.parametrize(
+    ("batch_size", "hint"),
+    [(8, "Try -S train.batch_size=4"), (7, "Try -S train.batch_size=3"), (2, "Train on a device with more memory")],
+)
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        MemoryError(),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        torch.AcceleratorError("CUDA error: out of memory"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
 def test_out_of_memory_names_the_batch_and_a_smaller_one(
-    monkeypatch: pytest.MonkeyPatch, batch_size: int, smaller: int
+    monkeypatch: pytest.MonkeyPatch, batch_size: int, hint: str, error: Exception
 ) -> None:
     seen: list[int] = []
 
     def hungry(self: nn.Module, x: torch.Tensor) -> torch.Tensor:
         seen.append(len(x))
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        raise error
 
     monkeypatch.setattr(nn.Conv2d, "forward", hungry)
-    with pytest.raises(ResourceError, match=f"got train.batch_size {batch_size}. Try -S train.batch_size={smaller}$"):
+    with pytest.raises(ResourceError, match=f"got train.batch_size {batch_size}. {hint}$"):
         small.run(batch_size=batch_size)
     assert seen == [batch_size]  # no silent second try
     assert ResourceError.exit_code == 5
+
+
+def test_clips_that_do_not_fit_are_told_how_to_be_read_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = small.make_cell()
+    whole = (cell.train.nbytes + cell.held_out.nbytes) / 1e9
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(loop, "Resident", full)
+    with pytest.raises(ResourceError, match=r"clips held on the device. Try -S train\.memory_gb=") as caught:
+        small.run(cell)
+    advised = float(str(caught.value).rpartition("=")[2])
+    assert 0 < advised < whole
+    assert small.run(cell, memory_gb=advised).clips == "streamed"
 
 
 class Exhausted(nn.Module):
@@ -201,6 +229,20 @@ class Exhausted(nn.Module):
 def test_a_machine_without_memory_is_told_the_same() -> None:
     with pytest.raises(ResourceError, match=r"out of memory in device cpu: .* Try -S train\.batch_size=2$"):
         small.run(small.make_cell(normalizer=Exhausted))
+
+
+@pytest.mark.parametrize("error", [torch.AcceleratorError, NotImplementedError, RecursionError])
+def test_another_failure_of_the_device_is_not_taken_for_it(
+    monkeypatch: pytest.MonkeyPatch, error: type[RuntimeError]
+) -> None:
+    """A smaller batch mends none of them."""
+
+    def broken(self: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        raise error("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(nn.Conv2d, "forward", broken)
+    with pytest.raises(error, match="illegal"):
+        small.run()
 
 
 def test_another_runtime_error_is_not_taken_for_it() -> None:

@@ -91,8 +91,10 @@ def test_gpus_are_counted_without_torch(tmp_path: Path, monkeypatch: pytest.Monk
 )
 def test_the_environment_gives_threads_and_leaves_the_rest(outer: dict[str, str], threads: str) -> None:
     outer |= {"HOME": "/home/x", "CUDA_VISIBLE_DEVICES": "0,1"}
-    assert machine.environment(Share((0, 1, 2, 3), 4, None), outer) == outer | {"OMP_NUM_THREADS": threads}
-    assert machine.environment(Share((0,), 4, "1"), outer)["CUDA_VISIBLE_DEVICES"] == "1"
+    assert machine.environment(Share((0, 1, 2, 3), 4, None, 0.5), outer) == outer | {
+        "OMP_NUM_THREADS": threads, "SPECNORM_MEMORY_SHARE": "0.5",
+    }  # fmt: skip
+    assert machine.environment(Share((0,), 4, "1", 1.0), outer)["CUDA_VISIBLE_DEVICES"] == "1"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to its cores")
@@ -113,3 +115,16 @@ def test_the_cores_are_those_that_this_process_may_use() -> None:
     assert cores
     if sys.platform == "linux":
         assert {core.number for core in cores} == os.sched_getaffinity(0)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "gpus", "share"),
+    [(1, [], 1.0), (4, [], 0.25), (4, ["0"], 0.25), (4, ["0", "1"], 0.5), (3, ["0", "1"], 0.5)],
+)
+def test_workers_on_one_device_share_its_memory(jobs: int, gpus: list[str], share: float) -> None:
+    """With three workers on two GPUs, one GPU has two of them, and which is not theirs to know."""
+    cores = [machine.Core(number, number) for number in range(4)]
+    plan = machine.shares(jobs, cores, gpus)
+    assert [each.memory for each in plan] == [share] * jobs
+    assert machine.memory_share(machine.environment(plan[0], {})) == share
+    assert machine.memory_share({}) == 1.0

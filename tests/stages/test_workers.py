@@ -43,7 +43,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def share(count: int = 1) -> list[Share]:
     """Workers that all have the same one core."""
     core = machine.cores_of_this_process()[0].number
-    return [Share((core,), 1, None) for _ in range(count)]
+    return [Share((core,), 1, None, 1.0) for _ in range(count)]
 
 
 def python(text: str, *arguments: str) -> list[str]:
@@ -94,7 +94,7 @@ def test_one_worker_keeps_the_order() -> None:
 
 def test_a_worker_hands_its_threads_and_gpu_on() -> None:
     shown = "import os; print(os.environ['OMP_NUM_THREADS'], os.environ['CUDA_VISIBLE_DEVICES'])"
-    given = [Share(share()[0].cores, 3, "7")]
+    given = [Share(share()[0].cores, 3, "7", 1.0)]
     lines: list[str] = []
     workers.run_all({"a": python(shown)}, given, on_line=lambda _, line: lines.append(line), on_end=lambda _: True)
     assert lines[0].split()[1] == "7"

@@ -148,16 +148,15 @@ class TestSmall:
         assert header["cell"] == "this cell"
 
 
-def test_what_a_kill_left_of_a_save_is_removed_and_another_cell_s_save_is_not(tmp_path: Path) -> None:
-    """A network's size each, and other cells may be writing beside it."""
-    mine, other = (tmp_path / f".{name}.safetensors.17.partial" for name in ("global-1-0", "global-1-01"))
-    for path in (mine, other):
-        path.write_bytes(b"half")
-    model = nn.Linear(2, 2)
-    stored = Checkpoint(tmp_path / "global-1-0.safetensors", "cell")
-    assert stored.restore(model, optim.AdamW(model.parameters())) == []
-    assert not mine.exists()
-    assert other.exists()
+def test_a_done_cell_clears_what_is_older_than_its_run_and_nothing_younger(tmp_path: Path) -> None:
+    """Another experiment may train the same cell at this moment, and keep its state beside it."""
+    stored = Checkpoint(tmp_path / "mine.safetensors", "cell", began=1000.0)
+    for name, modified in (("mine.safetensors", 2000), ("older.safetensors", 999), (".older.17.partial", 998)):
+        (tmp_path / name).write_bytes(b"")
+        os.utime(tmp_path / name, (modified, modified))
+    (tmp_path / "younger.safetensors").write_bytes(b"")
+    stored.remove()
+    assert [path.name for path in tmp_path.iterdir()] == ["younger.safetensors"]
 
 
 def test_short_epochs_do_not_write_each_time(tmp_path: Path) -> None:
