@@ -7,9 +7,9 @@ import importlib.metadata
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,6 @@ NOTES = "## What the figures say\n"
 PACKAGES = ("torch", "torchaudio", "fastai", "librosa", "numpy", "dvc")
 
 
-def asked(workspace: Workspace, *command: str) -> dict[str, Any]:
-    """The last line that a measuring command prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=workspace.root, env={**os.environ, "PYTHONPATH": str(workspace.root)},
-        stdout=subprocess.PIPE, text=True, check=True,
-    )  # fmt: skip
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 def training(workspace: Workspace, rounds: int, name: str, steps: list[str]) -> list[str]:
     """(a), (b): samples per second and memory of each trainer, each time in a process of its own."""
     precisions = {"ours, fp32": "fp32", "ours, auto": "auto"}
@@ -46,9 +36,7 @@ def training(workspace: Workspace, rounds: int, name: str, steps: list[str]) -> 
 
     def subject(label: str, trainer: str, precision: str) -> Any:
         def measure() -> float:
-            found = asked(
-                workspace, "benchmarks.trainers", trainer, "--device", name, "--precision", precision, *steps
-            )  # fmt: skip
+            found = workspace.asked("benchmarks.trainers", trainer, "--device", name, "--precision", precision, *steps)
             peaks[label] = max(peaks.get(label, 0.0), found.get("peak_device_memory_mb", found["peak_memory_mb"]))
             return float(found["samples_per_second"])
 
@@ -73,7 +61,7 @@ def front_end(workspace: Workspace, rounds: int) -> list[str]:
     """(c): spectrograms per second."""
 
     def subject(loop: str) -> Any:
-        return lambda: float(asked(workspace, "benchmarks.front_end", loop)["spectrograms_per_second"])
+        return lambda: float(workspace.asked("benchmarks.front_end", loop)["spectrograms_per_second"])
 
     found = in_turns({loop: subject(loop) for loop in ("ours", "torchaudio", "librosa")}, rounds)
     lines = ["## c. Front end: spectrograms per second, read from the zip", "| loop | spectrograms/s | ours over it |"]
@@ -84,7 +72,9 @@ def front_end(workspace: Workspace, rounds: int) -> list[str]:
 
 def moments(workspace: Workspace, rounds: int) -> list[str]:
     """(d): the statistics beside reading."""
-    found = [asked(workspace, "benchmarks.moments") for _ in range(rounds)]
+    found = [
+        workspace.asked("benchmarks.moments", *(["--backwards"] if number % 2 else [])) for number in range(rounds)
+    ]
     kinds = {kind: Figures([one["seconds"][kind] for one in found]) for kind in found[0]["seconds"]}
     megabytes = float(found[0]["megabytes"])
     read = kinds["read, one thread"]
@@ -100,28 +90,27 @@ def moments(workspace: Workspace, rounds: int) -> list[str]:
     return [*lines, "", f"n = {rounds}. The read copies each shard once through a buffer that stays in the cache."]
 
 
+def beside_training(workspace: Workspace) -> float:
+    """(e): the seconds of a cell's process that are not its epochs'."""
+    workspace.clear("data/cells")
+    seconds = workspace.seconds("stages.train", "--norm", "global", "--fold", "1", "--seed", "0")
+    run = json.loads((workspace.root / "data/cells/global/fold-1/seed-0/run.json").read_text())
+    return seconds - float(run["train_seconds"])
+
+
 def overheads(workspace: Workspace, small: Workspace, rounds: int) -> list[str]:
     """(e), (f): what is not training."""
-
-    def cell() -> float:
-        workspace.clear("data/cells")
-        seconds = workspace.seconds("stages.train", "--norm", "global", "--fold", "1", "--seed", "0")
-        run = json.loads((workspace.root / "data/cells/global/fold-1/seed-0/run.json").read_text())
-        return seconds - float(run["train_seconds"])
-
-    rest = Figures([cell() for _ in range(rounds)])
     small.compose(*TINY)
-    small.seconds("dvc", "repro")
-    nothing = Figures([small.seconds("dvc", "repro") for _ in range(rounds)])
-    return [
-        "## e, f. Overheads in seconds",
-        "| what | seconds |",
-        "|---|---|",
-        f"| e. a cell's process less its epochs (evaluation counts as an epoch's part) | {rest.text()} |",
-        f"| f. `dvc repro` with nothing to do, 20 cells | {nothing.text()} |",
-        "",
-        f"n = {rounds}.",
-    ]
+    small.run("dvc", "repro")
+    subjects = {
+        "e. a cell's process less its epochs (evaluation counts as an epoch's part)": lambda: beside_training(
+            workspace
+        ),
+        "f. `dvc repro` with nothing to do, 20 cells": lambda: small.seconds("dvc", "repro"),
+    }
+    lines = ["## e, f. Overheads in seconds", "| what | seconds |", "|---|---|"]
+    lines += [f"| {what} | {figures.text()} |" for what, figures in in_turns(subjects, rounds).items()]
+    return [*lines, "", f"n = {rounds}."]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -141,7 +130,7 @@ def main(argv: list[str] | None = None) -> int:
         full, small = (copy_of_repository(Path(folder) / name) for name in ("full", "small"))
         full.compose(*data, "train.epochs=1", f"train.device={parsed.device}")
         for stage in (["download"], ["spectrograms"], ["statistics"], ["normalizers", "--norm", "global"]):
-            full.seconds(f"stages.{stage[0]}", *stage[1:])
+            full.run(f"stages.{stage[0]}", *stage[1:])
         steps = ["--warm-up", "1", "--steps", str(parsed.steps)]
         parts = [
             moments(full, parsed.rounds),
@@ -164,18 +153,25 @@ def kept(path: Path) -> str:
     return f"\n{mark}{notes}" if mark else ""
 
 
+def installed(package: str) -> str | None:
+    """Its version, where it is there: not every figure needs every package."""
+    with suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(package)
+    return None
+
+
 def head(name: str, *, data: str) -> list[str]:
     """Title, machine, versions and data."""
     chip = str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor())
     gpu = f", {torch.cuda.get_device_name()}" if name.startswith("cuda") else ""
     memory = psutil.virtual_memory().total / 2**30
-    versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in PACKAGES)
+    versions = ", ".join(f"{package} {version}" for package in PACKAGES if (version := installed(package)))
     return [
         "# Benchmarks",
         "",
         f"{chip}, {os.cpu_count()} cores, {memory:.0f} GiB{gpu}; {platform.system()}, Python "
         f"{platform.python_version()}, {versions}. Data: {data}, 44.1 kHz, "
-        "5 s; default front end. Subjects take turns in one run, and ratios are formed round by round: `make bench`.",
+        "5 s; default front end. The subjects of a table take turns, and ratios are formed round by round.",
     ]
 
 

@@ -1,21 +1,23 @@
 """What a GPU gives: `make bench-gpu`. Training in every variant, a whole comparison through DVC, and repeatability.
 
-Nothing is downloaded: the clips are generated. `--device cpu --sources 4 --epochs 1 --rounds 1 --warm-up 1 --steps 1`
-tries the script without a GPU.
+Nothing is downloaded: the clips are generated. Each of `--parts` can be run by itself, where time is short.
+`--device cpu --sources 4 --epochs 1 --rounds 1 --warm-up 1 --steps 1` tries the script without a GPU.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import torch
 
-from benchmarks.__main__ import asked, head
+from benchmarks.__main__ import beside_training, head
 from benchmarks.measure import Figures, in_turns
 from benchmarks.workspace import Workspace, copy_of_repository
 
@@ -30,6 +32,7 @@ TRAINERS = {
     "fastai, fp32": ("fastai", "fp32", "eager"),
     "notebook, fp32": ("notebook", "fp32", "eager"),
 }
+PARTS = ("training", "comparison", "overhead", "repeatability")  # the most wanted first
 
 
 def matrix_product_tflops(device: torch.device, size: int, repeats: int = 20) -> float:
@@ -51,35 +54,41 @@ def matrix_product_tflops(device: torch.device, size: int, repeats: int = 20) ->
 def training(workspace: Workspace, name: str, rounds: int, steps: list[str], trainers: list[str]) -> list[str]:
     """Samples per second, and the seconds of a cell of 500 steps with its start, compilation included."""
     start: dict[str, list[float]] = {label: [] for label in trainers}
+    memory: dict[str, float] = {}
+    failed: dict[str, str] = {}
 
     def measure(label: str) -> float:
         trainer, precision, variant = TRAINERS[label]
-        found = asked(
-            workspace, "benchmarks.trainers", trainer, "--device", name, "--precision", precision, "--variant", variant,
-            *steps,
-        )  # fmt: skip
-        start[label].append(found["start_seconds"])
+        if label in failed:
+            return math.nan
+        try:
+            found = workspace.asked(
+                "benchmarks.trainers", trainer, "--device", name, "--precision", precision, "--variant", variant, *steps
+            )
+        except RuntimeError as error:  # a variant that this machine cannot run costs its own row alone
+            failed[label] = str(error).strip().splitlines()[-1]
+            return math.nan
+        start[label].append(found["wall_seconds"] - found["timed_seconds"])
+        memory[label] = found.get("peak_device_memory_mb", found["peak_memory_mb"])
         return float(found["samples_per_second"])
 
     found = in_turns({label: (lambda label=label: measure(label)) for label in trainers}, rounds)
     device = torch.device(name)
-    peak = matrix_product_tflops(device, 8192 if device.type == "cuda" else 1024)
-    lines = [
-        "## Training at [1, 201, 401], batch 64",
-        f"| trainer | samples/s | over fastai | share of {peak:.3g} TFLOP/s | {CELL_STEPS} steps and start, s |",
-        "|---|---|---|---|---|",
-    ]
+    peak = matrix_product_tflops(device, 8192 if device.type == "cuda" else 2048)
+    others = [label for label in ("fastai, fp32", "notebook, fp32") if label in found and label not in failed]
+    titles = ["trainer", "samples/s", *(f"over {label}" for label in others), f"share of {peak:.3g} TFLOP/s"]
+    titles += [f"start and {CELL_STEPS} steps, s", "peak memory, MB"]
+    lines = ["## Training at [1, 201, 401], batch 64", f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for label, figures in found.items():
-        share = figures.median * GFLOP_A_SAMPLE / 1e3 / peak
-        cell = Figures(start[label]).median + CELL_STEPS * 64 / figures.median
-        over = figures.over(found["fastai, fp32"]).text()
-        lines.append(f"| {label} | {figures.text()} | {over} | {share:.1%} | {cell:.1f} |")
-    return [
-        *lines,
-        "",
-        f"n = {rounds} rounds, each in a fresh process. The share is of a bf16 matrix product's rate on "
-        f"this device, at {GFLOP_A_SAMPLE:g} GFLOP a sample and step.",
-    ]
+        if label in failed:
+            continue
+        values = [label, figures.text(), *(figures.over(found[other]).text() for other in others)]
+        values.append(f"{figures.median * GFLOP_A_SAMPLE / 1e3 / peak:.1%}")
+        values.append(f"{Figures(start[label]).median + CELL_STEPS * 64 / figures.median:.1f}")
+        lines.append(f"| {' | '.join([*values, f'{memory[label]:.0f}'])} |")
+    lines += ["", f"n = {rounds} rounds, each in a fresh process, whose start and warm-up count as the start."]
+    lines += [f"The share is of a bf16 matrix product's rate here, at {GFLOP_A_SAMPLE:g} GFLOP a sample and step."]
+    return [*lines, *(f"**{label} failed:** `{words}`" for label, words in failed.items())]
 
 
 def repeatability(workspace: Workspace) -> list[str]:
@@ -101,16 +110,21 @@ def repeatability(workspace: Workspace) -> list[str]:
     ]
 
 
+def overhead(workspace: Workspace, rounds: int) -> list[str]:
+    """The seconds of a cell that are not training."""
+    figures = Figures([beside_training(workspace) for _ in range(rounds)])
+    return ["## A cell's process less its epochs", f"{figures.text()} s (n = {rounds})."]
+
+
 def comparison(workspace: Workspace, jobs: int) -> list[str]:
     """All cells of the four modes through DVC, spectrograms and statistics made before."""
     workspace.clear("data/cells")
-    workspace.seconds("dvc", "repro", "normalizers")
     command = ("stages.parallel", "--jobs", str(jobs)) if jobs > 1 else ("dvc", "repro")
     return [f"## All 20 cells through DVC, {jobs} at a time", f"{workspace.seconds(*command):.0f} s (n = 1)."]
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure, and write the report."""
+    """Measure, and write the report after each part: what was measured is not lost when time runs out."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--rounds", type=int, default=3)
@@ -119,24 +133,29 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--warm-up", type=int, default=5)
     parser.add_argument("--steps", type=int, default=19)
     parser.add_argument("--jobs", type=int, default=1, help="cells at a time in the whole comparison")
-    parser.add_argument("--only", nargs="+", default=list(TRAINERS), choices=TRAINERS, help="must hold fastai")
+    parser.add_argument("--only", nargs="+", default=list(TRAINERS), choices=TRAINERS, help="trainers")
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks-gpu.md"))
     parsed = parser.parse_args(argv)
     steps = ["--warm-up", str(parsed.warm_up), "--steps", str(parsed.steps)]
+    parts: dict[str, Callable[[Workspace], list[str]]] = {
+        "training": lambda workspace: training(workspace, parsed.device, parsed.rounds, steps, parsed.only),
+        "comparison": lambda workspace: comparison(workspace, parsed.jobs),
+        "overhead": lambda workspace: overhead(workspace, parsed.rounds),
+        "repeatability": repeatability,
+    }
+    report = [head(parsed.device, data=f"{parsed.sources * 50} generated clips")]
     with tempfile.TemporaryDirectory(prefix="specnorm-bench-") as folder:
         workspace = copy_of_repository(Path(folder) / "full")
         workspace.compose(
             "dataset=synthetic", "dataset.sample_rate=44100", f"dataset.sources={parsed.sources}",
             f"train.device={parsed.device}", f"train.epochs={parsed.epochs}",
         )  # fmt: skip
-        for stage in (["download"], ["spectrograms"], ["statistics"], ["normalizers", "--norm", "global"]):
-            workspace.seconds(f"stages.{stage[0]}", *stage[1:])
-        parts = [head(parsed.device, data=f"{parsed.sources * 50} generated clips")]
-        parts.append(repeatability(workspace))
-        parts.append(training(workspace, parsed.device, parsed.rounds, steps, parsed.only))
-        parts.append(comparison(workspace, parsed.jobs))
-    parsed.out.write_text("\n\n".join("\n".join(part) for part in parts) + "\n", encoding="utf-8")
-    print(f"written to {parsed.out}")
+        workspace.run("dvc", "repro", "normalizers")
+        for name in parsed.parts:
+            report.append(parts[name](workspace))
+            parsed.out.write_text("\n\n".join("\n".join(part) for part in report) + "\n", encoding="utf-8")
+            print(f"{name} written to {parsed.out}", flush=True)
     return 0
 
 

@@ -196,13 +196,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--warm-up", type=int, default=1, help="steps before the timed ones")
     parser.add_argument("--steps", type=int, default=2)
     arguments = parser.parse_args(argv)
-    begun = time.perf_counter()
     choice = device.choose(arguments.device, arguments.precision)
     trainer = TRAINERS[arguments.trainer](open_shards(runner.SHARDS), choice, arguments.variant)
     seconds = trainer.seconds(arguments.warm_up, arguments.steps)
     facts = {
         "samples_per_second": arguments.steps * BATCH / seconds,
-        "start_seconds": time.perf_counter() - begun - seconds,
+        "timed_seconds": seconds,
         "precision": choice.precision,
         **memory.peaks(choice.device),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
 _LEFT_OUT = {".git", ".venv", ".cache", "data", "docs", "tests"}
@@ -20,18 +22,40 @@ class Workspace:
 
     root: Path
 
-    def seconds(self, *command: str) -> float:
-        """Run a command to its end; returns how long it took."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
-        environment |= {"DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(self.root)}
-        started = time.perf_counter()
+    def run(self, *command: str) -> str:
+        """What a module prints on its standard output when it is run to its end.
+
+        Raises:
+            RuntimeError: it failed; the message has all that it printed.
+        """
         done = subprocess.run(
-            [sys.executable, "-m", *command], cwd=self.root, env=environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+            [sys.executable, "-m", *command], cwd=self.root, env=self._environment(), stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
-            raise RuntimeError(f"{' '.join(command)} gave {done.returncode}:\n{done.stdout}")
+            raise RuntimeError(f"{' '.join(command)} gave {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def seconds(self, *command: str) -> float:
+        """Run a module to its end; returns how long it took."""
+        started = time.perf_counter()
+        self.run(*command)
         return time.perf_counter() - started
+
+    def asked(self, *command: str) -> dict[str, Any]:
+        """The line of JSON that a measuring module prints last, with the ``wall_seconds`` of the whole process."""
+        started = time.perf_counter()
+        found: dict[str, Any] = json.loads(self.run(*command).splitlines()[-1])
+        return {**found, "wall_seconds": time.perf_counter() - started}
+
+    def _environment(self) -> dict[str, str]:
+        """This process', with the copy's modules first and this Python as `python`, which DVC looks for."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))}
+        modules = [str(self.root), *filter(None, [os.environ.get("PYTHONPATH")])]
+        programs = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
+        return kept | {
+            "DVC_NO_ANALYTICS": "1", "PYTHONPATH": os.pathsep.join(modules), "PATH": os.pathsep.join(programs),
+        }  # fmt: skip
 
     def compose(self, *overrides: str) -> None:
         """Write ``params.yaml``."""

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from specnorm.errors import ConfigurationError
-from specnorm.training import loop, seeds
+from specnorm.training import loop, recipe, seeds
 from specnorm.training.batches import Clips
 from specnorm.training.device import choose
 from tests.training import small
@@ -206,3 +206,21 @@ def _probabilities_by_epoch(cell: loop.Cell, epochs: int) -> list[torch.Tensor]:
         patch.setattr(loop, "predict", spy)
         small.run(cell, epochs=epochs)
     return found
+
+
+def test_every_step_uses_the_published_schedule_and_decay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recipe is proved against fastai's; here, that the loop uses it, before each step of all epochs."""
+    seen: list[tuple[float, float, list[float]]] = []
+    step = torch.optim.AdamW.step
+
+    def spy(self: torch.optim.AdamW, *arguments: object) -> object:
+        rates = {(group["lr"], group["betas"]) for group in self.param_groups}
+        ((rate, (momentum, _)),) = rates
+        seen.append((rate, momentum, [group["weight_decay"] for group in self.param_groups]))
+        return step(self, *arguments)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    small.run(epochs=3, learning_rate=0.02, weight_decay=0.03)
+    steps = 3 * (14 // 4)  # 14 clips in batches of 4: the last two are left out
+    expected = [recipe.one_cycle(number, steps, 0.02) for number in range(steps)]
+    assert seen == [(each.learning_rate, each.momentum, [0.03, 0.0]) for each in expected]
