@@ -103,14 +103,12 @@ def overheads(workspace: Workspace, small: Workspace, rounds: int) -> list[str]:
     small.compose(*TINY)
     small.run("dvc", "repro")
     subjects = {
-        "e. a cell's process less its epochs (evaluation counts as an epoch's part)": lambda: beside_training(
-            workspace
-        ),
+        "e. a cell's process less its epochs": lambda: beside_training(workspace),
         "f. `dvc repro` with nothing to do, 20 cells": lambda: small.seconds("dvc", "repro"),
     }
     lines = ["## e, f. Overheads in seconds", "| what | seconds |", "|---|---|"]
     lines += [f"| {what} | {figures.text()} |" for what, figures in in_turns(subjects, rounds).items()]
-    return [*lines, "", f"n = {rounds}."]
+    return [*lines, "", f"n = {rounds}. An epoch holds its evaluation."]
 
 
 def main(argv: list[str] | None = None) -> int:
