@@ -18,7 +18,9 @@ import torch
 
 from benchmarks.measure import Figures, in_turns
 from benchmarks.workspace import Workspace, copy_of_repository
+from specnorm import cells
 from specnorm.training import device
+from stages import runner
 
 TINY = (
     "dataset=synthetic", "dataset.sources=2", "dataset.clip_seconds=0.5", "spectrogram=mel",
@@ -94,7 +96,7 @@ def beside_training(workspace: Workspace) -> float:
     """(e): the seconds of a cell's process that are not its epochs'."""
     workspace.clear("data/cells")
     seconds = workspace.seconds("stages.train", "--norm", "global", "--fold", "1", "--seed", "0")
-    run = json.loads((workspace.root / "data/cells/global/fold-1/seed-0/run.json").read_text())
+    run = json.loads((workspace.root / runner.cell_folder("global", 1, 0) / cells.RUN).read_text())
     return seconds - float(run["train_seconds"])
 
 
@@ -127,8 +129,7 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="specnorm-bench-") as folder:
         full, small = (copy_of_repository(Path(folder) / name) for name in ("full", "small"))
         full.compose(*data, "train.epochs=1", f"train.device={parsed.device}")
-        for stage in (["download"], ["spectrograms"], ["statistics"], ["normalizers", "--norm", "global"]):
-            full.run(f"stages.{stage[0]}", *stage[1:])
+        full.run("dvc", "repro", "normalizers")
         steps = ["--warm-up", "1", "--steps", str(parsed.steps)]
         parts = [
             moments(full, parsed.rounds),

@@ -14,12 +14,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.__main__ import beside_training, head
 from benchmarks.measure import Figures, in_turns
 from benchmarks.workspace import Workspace, copy_of_repository
+from specnorm import cells
+from stages import runner
 
 GFLOP_A_SAMPLE = 21.0  # a step's forward and backward pass at [1, 201, 401]: three times 3.5 GMAC
 CELL_STEPS = 500
@@ -94,14 +97,12 @@ def training(workspace: Workspace, name: str, rounds: int, steps: list[str], tra
 def repeatability(workspace: Workspace) -> list[str]:
     """How far two runs of one cell are apart."""
 
-    def run() -> pd.DataFrame:
+    def run() -> NDArray[np.float64]:
         workspace.clear("data/cells")
-        workspace.seconds("stages.train", "--norm", "global", "--fold", "1", "--seed", "0")
-        return pd.read_parquet(workspace.root / "data/cells/global/fold-1/seed-0/predictions.parquet")
+        workspace.run("stages.train", "--norm", "global", "--fold", "1", "--seed", "0")
+        return cells.read(workspace.root / runner.cell_folder("global", 1, 0)).probabilities
 
-    first, second = run(), run()
-    columns = [column for column in first if str(column).startswith("probability_")]
-    one, other = first[columns].to_numpy(), second[columns].to_numpy()
+    one, other = run(), run()
     changed = int((one.argmax(1) != other.argmax(1)).sum())
     return [
         "## The same cell twice",

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -16,14 +15,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from specnorm import cells
 
-def cells(folder: Path) -> pd.DataFrame:
-    """A row a cell: norm, fold, seed, accuracy, loss, precision and the seconds of its epochs."""
-    rows = []
-    for path in sorted(folder.glob("*/fold-*/seed-*/metrics.json")):
-        run = json.loads(path.with_name("run.json").read_text(encoding="utf-8"))
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        rows.append({**metrics, "precision": run["precision"], "train_seconds": run["train_seconds"]})
+
+def table(folder: Path) -> pd.DataFrame:
+    """A row a cell: accuracy, loss, precision, and the predicted class of each clip."""
+    stored = [cells.read(path.parent) for path in sorted(folder.glob(f"*/fold-*/seed-*/{cells.METRICS}"))]
+    rows = [
+        {**cell.metrics, "precision": cell.run["precision"], "predicted": cell.probabilities.argmax(axis=1)}
+        for cell in stored
+    ]
     return pd.DataFrame(rows).set_index(["norm", "fold", "seed"]).sort_index()
 
 
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.precision", description=__doc__)
     parser.add_argument("folders", nargs=2, type=Path, metavar="CELLS")
-    one, other = (cells(folder) for folder in parser.parse_args(argv).folders)
+    one, other = (table(folder) for folder in parser.parse_args(argv).folders)
     if list(one.index) != list(other.index):
         raise SystemExit("the two runs have different cells")
     names = [str(run["precision"].unique().item()) for run in (one, other)]
@@ -56,6 +57,8 @@ def main(argv: list[str] | None = None) -> int:
         folds = difference.groupby("fold").mean()  # cells of one fold share their clips: only folds are independent
         print(f"| {column} | {interval(difference.to_numpy())}, n = {len(difference)} "
               f"| {interval(folds.to_numpy())}, n = {len(folds)} |")  # fmt: skip
+    differ = sum((left != right).sum() for left, right in zip(one["predicted"], other["predicted"], strict=True))
+    print(f"\n{differ} of {one['clips'].sum()} predictions differ.")
     for name, run in zip(names, (one, other), strict=True):
         print(f"\n{name}: accuracy {run.accuracy.mean():.4f}, deviation over cells {run.accuracy.std():.4f}")
     return 0
