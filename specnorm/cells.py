@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import save
+from safetensors.torch import load, save
+from torch import Tensor
 
 from specnorm.errors import IntegrityError
-from specnorm.files import atomic_path, read_json, write_bytes, write_json
+from specnorm.files import atomic_path, read_json, sha256_file, write_bytes, write_json
 from specnorm.params import Waveform
 from specnorm.shards import Shards
 from specnorm.training.batches import Clips
@@ -56,7 +58,7 @@ def clips_of(shards: Shards, waveform: Waveform, folds: list[int]) -> Clips:
 
 
 def write(folder: Path, result: Result, held_out: Clips, identity: dict[str, Any], run: dict[str, Any]) -> None:
-    """Write a cell; ``metrics.json`` comes last, and a folder without it is no cell.
+    """Write a cell; ``metrics.json`` comes last, with the other results' digests, and a folder without it is no cell.
 
     Args:
         folder: the cell's own folder.
@@ -76,21 +78,54 @@ def write(folder: Path, result: Result, held_out: Clips, identity: dict[str, Any
         table.to_parquet(partial, index=False)
     write_json(folder / RUN, run)
     final = score(result.probabilities, held_out.targets)
-    metrics = {"accuracy": final["valid_accuracy"], "loss": final["valid_loss"], "clips": len(held_out)}
+    digests = {name: sha256_file(folder / name) for name in (MODEL, HISTORY, PREDICTIONS)}
+    metrics = {
+        "accuracy": final["valid_accuracy"], "loss": final["valid_loss"], "clips": len(held_out), "sha256": digests
+    }  # fmt: skip
     write_json(folder / METRICS, {**identity, **metrics})
 
 
 def read(folder: Path) -> StoredCell:
-    """Read a cell.
+    """Read a cell; its weights are only known to be there.
 
     Raises:
-        IntegrityError: a file of it is missing or damaged.
+        IntegrityError: a file of it is missing, damaged, or not the one that was written with ``metrics.json``.
     """
     metrics, run = _mapping(folder / METRICS), _mapping(folder / RUN)
     if not (folder / MODEL).is_file():
         raise IntegrityError("missing file", where=folder / MODEL, hint=_AGAIN)
-    history = _table(folder / HISTORY, pd.read_csv)
-    return StoredCell(folder, history, _table(folder / PREDICTIONS, pd.read_parquet), metrics, run)
+    history, predictions = (
+        reader(io.BytesIO(_checked(folder / name, metrics)))
+        for name, reader in ((HISTORY, pd.read_csv), (PREDICTIONS, pd.read_parquet))
+    )
+    return StoredCell(folder, history, predictions, metrics, run)
+
+
+def weights(cell: StoredCell) -> dict[str, Tensor]:
+    """The state of the cell's model: ``normalizer.*`` and ``network.*``.
+
+    Raises:
+        IntegrityError: the file is missing, damaged, or not the one that the cell was written with.
+    """
+    path = cell.folder / MODEL
+    state: dict[str, Tensor] = load(_checked(path, cell.metrics))
+    return state
+
+
+def _checked(path: Path, metrics: dict[str, Any]) -> bytes:
+    """A file's bytes, which must have the digest that the cell's metrics name."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise IntegrityError("missing file", where=path, hint=_AGAIN) from None
+    except OSError as error:
+        raise IntegrityError("unreadable file", where=path, got=error.strerror, hint=_AGAIN) from error
+    digests = metrics.get("sha256")
+    expected = digests.get(path.name) if isinstance(digests, dict) else None
+    found = hashlib.sha256(data).hexdigest()
+    if found != expected:
+        raise IntegrityError("changed file", where=path, expected=f"SHA-256 {expected}", got=found, hint=_AGAIN)
+    return data
 
 
 def _mapping(path: Path) -> dict[str, Any]:
@@ -98,10 +133,3 @@ def _mapping(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise IntegrityError("unreadable file", where=path, expected="a mapping", got=type(value).__name__, hint=_AGAIN)
     return value
-
-
-def _table(path: Path, reader: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
-    try:
-        return reader(path)
-    except Exception as error:  # a damaged Parquet file raises nearly anything
-        raise IntegrityError("unreadable file", where=path, got=error, hint=_AGAIN) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -176,6 +177,19 @@ class TestSmall:
         assert result.probabilities.dtype == torch.float32
         # Rounding to 8 bits of mantissa must be visible, or bf16 was never in use.
         assert not torch.equal(result.probabilities, small.run(cell, epochs=8).probabilities)
+
+    def test_probabilities_after_bf16_training_are_those_of_the_weights_in_float32(self) -> None:
+        """So that the stored weights give them again on a machine without bf16."""
+        cell = small.make_cell()
+        result = small.run(cell, choice=choose("cpu", "bf16"))
+        spectrograms = torch.from_numpy(np.concatenate([np.asarray(part) for part in cell.held_out.parts]))
+        with torch.no_grad():
+            exact = result.model.eval()(spectrograms).softmax(1)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                rounded = result.model(spectrograms).float().softmax(1)
+        # Batches of another size: the order of float32 sums.
+        torch.testing.assert_close(result.probabilities, exact, rtol=0, atol=1e-5)
+        assert (rounded - exact).abs().max() > 1e-4  # or this test would show nothing
 
 
 def test_score_by_hand() -> None:
