@@ -1,4 +1,4 @@
-"""The table of all cells: which mode, which fold, how good."""
+"""The tables of all cells: which mode, which fold, how good, how learned, what taken for what."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import f1_score
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, f1_score
 
 from specnorm.cells import HISTORY, METRICS, PREDICTIONS, PROBABILITY, RUN, StoredCell
-from specnorm.errors import IntegrityError
-from specnorm.shards import Shards
+from specnorm.errors import DataError, IntegrityError
+from specnorm.shards import INDEX, Shards
 
 _SHARED = ("dataset", "front_end", "model", "train")  # what must be equal in every cell of a fair comparison
 _AGAIN = "Run `dvc repro`"
@@ -19,22 +20,22 @@ _AGAIN = "Run `dvc repro`"
 
 @dataclass(frozen=True)
 class Comparison:
-    """``cells``: a row a cell; ``summary``: a row a mode, in the given order; ``curves``: a row an epoch."""
+    """``cells``: a row a cell; ``curves``: a row an epoch; ``confusion``: a row a mode and pair of classes."""
 
     cells: pd.DataFrame
-    summary: pd.DataFrame
     curves: pd.DataFrame
+    confusion: pd.DataFrame
 
 
 def compare(stored: list[StoredCell], shards: Shards) -> Comparison:
     """Tabulate cells; every mode must have the same folds and seeds, every cell exactly its held-out fold's clips.
 
-    Accuracy and macro F1 (over the classes that the fold has) are computed from the predictions; the deviation is
-    over a mode's cells (``ddof`` 1; empty for a single cell).
+    Accuracy and macro F1 are computed from the predictions.
 
     Raises:
         IntegrityError: a cell is damaged, missing, there twice, trained on other data or settings than the rest, or
             scored on other clips.
+        DataError: a held-out fold lacks a class.
     """
     for cell in stored:
         _check_whole(cell)
@@ -46,53 +47,40 @@ def compare(stored: list[StoredCell], shards: Shards) -> Comparison:
         _check_same("normalizer", own)
     _check_complete(stored)
     cells = pd.DataFrame(rows)
-    grouped = cells.groupby("norm", sort=False)
-    summary = pd.DataFrame(
-        {
-            "cells": grouped.size(),
-            "accuracy_mean": grouped["accuracy"].mean(),
-            "accuracy_sd": grouped["accuracy"].std(ddof=1),
-            "f1_macro_mean": grouped["f1_macro"].mean(),
-        }
-    ).reset_index()
     names = ["norm", "fold", "seed"]
     curves = pd.concat(
         [cell.history.assign(**{name: cell.metrics[name] for name in names}) for cell in stored], ignore_index=True
     )
-    return Comparison(cells, summary, curves[names + [name for name in curves.columns if name not in names]])
+    curves = curves[names + [name for name in curves.columns if name not in names]]
+    return Comparison(cells, curves, _confusion(stored, shards.classes))
 
 
-def markdown(comparison: Comparison, *, title: str) -> str:
-    """Both tables as Markdown, the summary first."""
-    return f"# {title}\n\n## Modes\n\n{_table(comparison.summary)}\n\n## Cells\n\n{_table(comparison.cells)}\n"
+def _confusion(cells: list[StoredCell], labels: list[str]) -> pd.DataFrame:
+    """A row a mode, actual and predicted class: how many clips (over all seeds), and which share of the class."""
+    rows = [
+        {"norm": norm, "actual": labels[actual], "predicted": labels[predicted],
+         "clips": int(counts[actual, predicted]), "share": counts[actual, predicted] / counts[actual].sum()}
+        for norm, counts in _counts(cells, len(labels)).items()
+        for actual in range(len(labels))
+        for predicted in range(len(labels))
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
 
 
-def summary_markdown(comparison: Comparison) -> str:
-    """The summary alone as a Markdown table."""
-    return _table(comparison.summary)
-
-
-def flat(comparison: Comparison) -> dict[str, dict[str, float]]:
-    """The summary as one small mapping a mode, for ``dvc metrics`` and ``dvc exp show``."""
-    return {
-        str(row["norm"]): {
-            name: round(float(row[name]), 6)
-            for name in ("accuracy_mean", "accuracy_sd", "f1_macro_mean")
-            if np.isfinite(row[name])
-        }
-        for row in comparison.summary.to_dict("records")
-    }
-
-
-def _table(frame: pd.DataFrame) -> str:
-    shown = frame.astype(object).where(frame.notna(), None)  # tabulate leaves None empty, but writes nan for NaN
-    return shown.to_markdown(index=False, floatfmt=".4f", missingval="")
+def _counts(cells: list[StoredCell], classes: int) -> dict[str, NDArray[np.int64]]:
+    counts: dict[str, NDArray[np.int64]] = {}
+    for cell in cells:
+        predicted = cell.probabilities.argmax(axis=1)
+        own = confusion_matrix(cell.predictions["target"], predicted, labels=range(classes))
+        norm = str(cell.metrics["norm"])
+        counts[norm] = counts.get(norm, 0) + own
+    return counts
 
 
 def _check_whole(cell: StoredCell) -> None:
     parts: dict[str, tuple[object, tuple[str, ...]]] = {
         METRICS: (cell.metrics, ("norm", "fold", "seed", "normalizer", "accuracy", "loss", "fingerprint", *_SHARED)),
-        RUN: (cell.run, ("train_seconds", "device", "device_name", "precision")),
+        RUN: (cell.run, ("train_seconds", "total_seconds", "device", "device_name", "precision")),
         HISTORY: (list(cell.history), ("epoch", "train_loss", "valid_loss", "valid_accuracy")),
         PREDICTIONS: (list(cell.predictions), ("clip", "target")),
     }
@@ -144,6 +132,13 @@ def _row(cell: StoredCell, shards: Shards) -> dict[str, object]:
             "predictions of other clips", where=cell.folder / PREDICTIONS,
             expected=f"the {len(expected)} clips of fold {metrics['fold']}", got=f"{len(found)} clips", hint=_AGAIN,
         )  # fmt: skip
+    lacking = sorted(set(shards.clips["label"]) - set(expected["label"]))
+    if lacking:
+        raise DataError(
+            f"fold {metrics['fold']} has no clip of class {', '.join(map(repr, lacking))}", where=shards.folder / INDEX,
+            expected="every class in every held-out fold",
+            hint="Its results do not compare with the other folds': hold out other folds, or add clips",
+        )  # fmt: skip
     classes = [name for name in found.columns if name.startswith(PROBABILITY)]
     if classes != [f"{PROBABILITY}{index}" for index in range(len(shards.classes))]:
         raise IntegrityError(
@@ -168,9 +163,10 @@ def _row(cell: StoredCell, shards: Shards) -> dict[str, object]:
         "fold": metrics["fold"],
         "seed": metrics["seed"],
         "accuracy": accuracy,
-        "f1_macro": float(f1_score(targets, predicted, labels=np.unique(targets), average="macro", zero_division=0)),
+        "f1_macro": float(f1_score(targets, predicted, average="macro", zero_division=0)),
         "loss": metrics["loss"],
         "train_seconds": run["train_seconds"],
+        "total_seconds": run["total_seconds"],
         "device": run["device"],
         "precision": run["precision"],
     }

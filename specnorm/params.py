@@ -193,6 +193,12 @@ class TrainParams(_Strict):
     memory_gb: _Positive | None  # the most that a cell's clips may take on the device; null: half of what is free
 
 
+class CompareParams(_Strict):
+    """How the modes are held against each other."""
+
+    baseline: _Name  # the mode that the others are compared with; the simplest where it is not among them
+
+
 class TrackingParams(_Strict):
     """Where results are mirrored in MLflow."""
 
@@ -211,6 +217,7 @@ class Params(_Strict):
     protocol: ProtocolParams
     model: ModelParams
     train: TrainParams
+    compare: CompareParams
     tracking: TrackingParams
 
     @model_validator(mode="after")
@@ -243,6 +250,7 @@ _SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
     ("protocol",): ProtocolParams,
     ("model",): ModelParams,
     ("train",): TrainParams,
+    ("compare",): CompareParams,
     ("tracking",): TrackingParams,
 }
 

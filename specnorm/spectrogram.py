@@ -97,7 +97,11 @@ class FrontEnd(torch.nn.Module):
             )
         # Mixed precision would round the mel bands to bfloat16, by up to 0.2 dB.
         with torch.autocast(waveform.device.type, enabled=False):
-            return self._level_db(self._power(waveform)).unsqueeze(-3)
+            return self.levels(waveform)
+
+    def levels(self, waveform: Tensor) -> Tensor:
+        """:meth:`forward` without its checks, which depend on the values and so cannot be part of an exported graph."""
+        return self._level_db(self._power(waveform)).unsqueeze(-3)
 
     def _power(self, waveform: Tensor) -> Tensor:
         """Waveform [..., samples] -> power [..., bins, frames]."""

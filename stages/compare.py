@@ -1,40 +1,158 @@
-"""Tabulate the cells that the parameters name: never more, never fewer.
+"""Compare the cells that the parameters name, never more and never fewer, and say which mode to use.
 
-Reads `data/cells/`, `data/spectrograms/`, `norm` and `protocol`; writes `data/comparison/`. Run it with
-`python -m stages.compare`.
+Reads `data/cells/`, `data/spectrograms/`, `data/statistics/`, `data/normalizers/`, one clip of `data/raw/`, and the
+parameters of the comparison; writes `data/comparison/`. Run it with `python -m stages.compare`.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
-from specnorm import comparison, files, plots
-from specnorm.params import Params
-from specnorm.shards import open_shards
+import pandas as pd
+
+from specnorm import audio, comparison, files, gallery, inputs, noop, report, results, statistics, tables, verdict
+from specnorm.cells import StoredCell
+from specnorm.comparison import Comparison
+from specnorm.datasets.dataset import open_dataset
+from specnorm.inputs import Inputs
+from specnorm.normalization import fitted
+from specnorm.normalization.fitted import FittedMode
+from specnorm.params import WAVEFORMS, Params
+from specnorm.plots import style
+from specnorm.shards import Shards, open_shards
+from specnorm.training import seeds
+from specnorm.xresnet import xresnet18
 from stages import runner
+
+_CLIPS = 64  # that the no-op check and the histograms look at: a batch
 
 
 def work(params: Params, _: argparse.Namespace) -> None:
+    # 1. What was measured, and whether it may be compared.
     stored = runner.stored_cells(params)
     shards = open_shards(runner.SHARDS)
     compared = comparison.compare(stored, shards)
-    title = (
-        f"Recipe {params.recipe}: {len(shards.clips)} clips, {len(shards.classes)} classes, held-out folds "
-        f"{params.protocol.folds}, seeds {params.protocol.seeds}"
+
+    # 2. What it says.
+    held_out_fold = params.protocol.folds[0]
+    modes = _fitted(params, held_out_fold)
+    found = verdict.outcomes(stored, shards)
+    decided = verdict.decide(
+        found, verdict.held_out_clips(stored, shards),
+        simplest=verdict.simplest_first(modes), baseline=params.compare.baseline,
+    )  # fmt: skip
+    if decided.baseline != params.compare.baseline:
+        print(f"baseline {params.compare.baseline} is not among the modes: {decided.baseline} stands in for it")
+
+    # 3. What the network makes of each mode.
+    given = inputs.take(shards, modes, held_out_fold, count=_CLIPS)
+    survived = noop.table(_network(params, len(shards.classes), held_out_fold), given.effects())
+
+    # 4. The page, the pictures, the tables.
+    document = verdict.document(
+        decided, found, title=_title(params, shards), seeds=params.protocol.seeds,
+        dataset={"digest": shards.dataset_digest, "clips": len(shards.clips), "classes": shards.classes},
+    ) | {"noop": _noop_document(survived, given, held_out_fold)}  # fmt: skip
+    drawn = gallery.pictures(
+        decided, compared, given, survived,
+        {
+            waveform: [
+                statistics.read(runner.STATISTICS / f"fold-{fold}" / f"{waveform}.json")
+                for fold in params.protocol.folds
+            ]
+            for waveform in WAVEFORMS
+        },
+        _example(params, given), params.spectrogram, shards.classes,
+    )  # fmt: skip
+    figures = {name: style.svg(figure) for name, figure in drawn.items()}
+    page = report.render(
+        document, figures, cells=compared.cells, clips=decided.clips, provenance=_provenance(params, shards, stored)
     )
-    table = comparison.markdown(compared, title=title)
-    for name, frame in (("cells", compared.cells), ("summary", compared.summary), ("curves", compared.curves)):
-        files.write_text(runner.COMPARISON / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
-    files.write_text(runner.COMPARISON / "table.md", table)
-    files.write_json(runner.COMPARISON / "summary.json", comparison.flat(compared))
-    with files.atomic_path(runner.COMPARISON / "accuracy.png") as partial:
-        plots.accuracy_by_mode(compared.cells, chance=1 / len(shards.classes)).savefig(partial, format="png")
-    print(table.partition("\n## Cells")[0])
+    summary = tables.summary(decided)
+    frames = {
+        "cells": compared.cells, "curves": compared.curves, "confusion": compared.confusion, "summary": summary,
+        "differences": decided.pairs, "classes": decided.classes, "disagreements": decided.clips,
+    }  # fmt: skip
+    written = {f"{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()}
+    written |= {f"{results.FIGURES}/{name}.svg": svg for name, svg in figures.items()}
+    written["table.md"] = _markdown(document, compared)
+    written["summary.json"] = files.json_text(tables.flat(summary))
+    written[results.VERDICT] = files.json_text(document)
+    written[results.REPORT] = page
+    results.write(runner.COMPARISON, {name: text.encode() for name, text in written.items()})
+    print(written["table.md"].partition("\n## Cells")[0])
 
 
 def main(argv: list[str] | None = None) -> int:
     return runner.run(work, argv, outputs=lambda _: [runner.COMPARISON])
+
+
+def _title(params: Params, shards: Shards) -> str:
+    return (
+        f"Recipe {params.recipe}: {len(shards.clips)} clips, {len(shards.classes)} classes, held-out folds "
+        f"{', '.join(map(str, params.protocol.folds))}, seeds {', '.join(map(str, params.protocol.seeds))}"
+    )
+
+
+def _fitted(params: Params, fold: int) -> dict[str, FittedMode]:
+    return {mode: fitted.read(runner.normalizer_path(mode, fold)) for mode in params.norm}
+
+
+def _network(params: Params, classes: int, fold: int) -> Any:
+    """The network as the first cell's training starts with it."""
+    generator = seeds.initial_weights(seed=params.protocol.seeds[0], fold=fold)
+    return xresnet18(classes, generator=generator, stem_init=params.model.stem_init)
+
+
+def _noop_document(survived: pd.DataFrame, given: Inputs, fold: int) -> dict[str, Any]:
+    return {
+        "clips": len(given.clips),
+        "fold": fold,
+        "border_share": float(survived["border_share"].iloc[0]) if len(survived) else None,
+        "effects": [
+            {**row, "sentence": noop.sentence(str(name), row), "name": str(name)}
+            for name, row in survived.to_dict("index").items()
+        ],
+    }
+
+
+def _example(params: Params, given: Inputs) -> gallery.Example:
+    """The first of the inputs' clips, from its file on."""
+    name, front_end = given.clips[0], params.spectrogram
+    with open_dataset(runner.ARCHIVE) as dataset:
+        row = dataset.clips.set_index("clip").loc[name]
+        clip = audio.decode(dataset.read(str(row["member"])), name=name)
+    waveforms = audio.prepare(
+        clip, sample_rate=front_end.sample_rate, samples=front_end.samples, resampler=front_end.resampler
+    )
+    return gallery.Example(name, str(row["label"]), 0, waveforms)
+
+
+def _provenance(params: Params, shards: Shards, stored: list[StoredCell]) -> dict[str, object]:
+    def all_of(name: str) -> str:
+        return ", ".join(sorted({str(cell.run.get(name, "unknown")) for cell in stored}))
+
+    front_end = params.spectrogram.model_dump(mode="json")
+    train = params.train.model_dump(mode="json", exclude={"memory_gb", "device", "precision"})
+    return {
+        "data set": f"{shards.manifest['dataset']['origin']}, content digest {shards.dataset_digest}",
+        "front end": ", ".join(f"{name} {value}" for name, value in front_end.items() if value is not None),
+        "network": ", ".join(str(value) for value in params.model.model_dump(mode="json").values()),
+        "training": ", ".join(f"{name} {value}" for name, value in train.items()),
+        "device": f"{all_of('device_name')}; {all_of('precision')}; threads of a cell: {all_of('threads')}",
+        "versions": f"Python {all_of('python')}, torch {all_of('torch')}",
+    }
+
+
+def _markdown(document: dict[str, Any], compared: Comparison) -> str:
+    effects = "\n".join(f"- {row['sentence']}." for row in document["noop"]["effects"])
+    check = f"\n## What the first normalisation layer leaves of each mode\n\n{effects}\n" if effects else ""
+    return (
+        f"# {document['title']}\n\n## Verdict\n\n{verdict.markdown(document)}\n## Modes\n\n"
+        f"{tables.summary_markdown(document)}\n{check}\n## Cells\n\n{tables.cells_markdown(compared.cells)}\n"
+    )
 
 
 if __name__ == "__main__":

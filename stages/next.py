@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 
+from specnorm import results
 from specnorm.params import Params
 from stages import runner
 
 _TEXT = """
 {table}
 What was made
-  {comparison}/table.md      the table above, and every cell
-  {comparison}/accuracy.png  the same as a picture
+  {comparison}/report.html   the verdict as a page: open it in a browser
+  {comparison}/table.md      the verdict above, and every cell
+  {comparison}/verdict.json  the same for programs: `python -m specnorm.summary --json`
   {cells}/                   weights, curves and predictions of every cell
   mlflow.db                     the same as MLflow runs: `make ui`, then tick modes and press Compare
 
@@ -26,6 +28,7 @@ What to type next (after `source .venv/bin/activate`)
 
 
 def work(params: Params, _: argparse.Namespace) -> None:
+    results.read(runner.COMPARISON)  # the table below is the one that was written
     table = (runner.COMPARISON / "table.md").read_text(encoding="utf-8").partition("\n## Cells")[0]
     print(_TEXT.format(table=table, comparison=runner.COMPARISON, cells=runner.CELLS, recipe=params.recipe))
 

@@ -1,7 +1,7 @@
-"""Mirror the results into MLflow, once each.
+"""Mirror the results into MLflow, once each, and register the recommended mode's model there.
 
-Reads `data/cells/` and `data/comparison/`; writes nothing but the MLflow store: `mlflow.db` in the repository, or
-wherever `MLFLOW_TRACKING_URI` says. Run it with `python -m stages.track`.
+Reads `data/cells/`, `data/comparison/`, `data/statistics/` and `data/normalizers/`; writes nothing but the MLflow
+store: `mlflow.db` in the repository, or wherever `MLFLOW_TRACKING_URI` says. Run it with `python -m stages.track`.
 """
 
 from __future__ import annotations
@@ -11,45 +11,72 @@ import getpass
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
-from specnorm import comparison, files
+from specnorm import classifier, files, results
+from specnorm.cells import StoredCell
 from specnorm.errors import ResourceError
 from specnorm.params import Params
-from specnorm.shards import open_shards
 from stages import runner
 
-_LOCK_SECONDS = 30.0
+_LOCK_SECONDS = 20.0
 
 
 def work(params: Params, _: argparse.Namespace) -> None:
+    compared = results.read(runner.COMPARISON)
     stored = runner.stored_cells(params)
-    compared = comparison.compare(stored, open_shards(runner.SHARDS))
-    # Before MLflow is imported, which reads them: no telemetry, and no minutes of retries against a dead server.
+    # Before MLflow is imported, which reads them: no telemetry, no minutes of retries against a dead server, and no two
+    # lines a run.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "8")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")
     from specnorm import tracking
 
-    root = runner.root()
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
+    def sources(cell: StoredCell) -> dict[str, Path]:
+        norm, fold = cell.metrics["norm"], cell.metrics["fold"]
+        return {
+            "statistics": runner.STATISTICS / f"fold-{fold}" / f"{params.norm[norm].waveform}.json",
+            "normalizer": runner.normalizer_path(norm, fold),
+        }
+
+    def load(cell: StoredCell) -> classifier.Classifier:
+        return classifier.load(cell, sources(cell)["normalizer"], params.spectrogram)
+
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runner.root() / 'mlflow.db'}"
     store = tracking.Store(
         uri=uri,
-        artifacts=root / "mlartifacts" if uri.startswith("sqlite:") else None,
+        artifacts=runner.root() / "mlartifacts" if uri.startswith("sqlite:") else None,
         experiment=params.tracking.experiment,
     )
+    values = params.model_dump()
+
+    def runs() -> str:
+        added, known = tracking.sync(store, compared, stored, values, _tags(), sources)
+        return f"MLflow experiment {store.experiment}: {added} runs added, {known} there before. See `make ui`"
+
+    def model() -> str:
+        registered = tracking.register(store, compared, stored, values, load)
+        return f"The recommended mode's model: {registered}" if registered else "One mode alone: no model registered"
+
+    if _attempt("results not mirrored into MLflow", runs, required=params.tracking.required):
+        _attempt("the recommended mode's model not registered in MLflow", model, required=params.tracking.required)
+
+
+def _attempt(failed: str, step: Callable[[], str], *, required: bool) -> bool:
+    """Take a step alone at the store; whether it succeeded. A failure is a warning, unless tracking is required."""
     try:
         # MLflow's first use of a fresh database fails when two processes meet in it.
-        with files.exclusive(root / ".cache/locks/mlflow.lock", timeout_s=_LOCK_SECONDS):
-            added, known = tracking.sync(store, compared, stored, params.model_dump(), _tags())
+        with files.exclusive(runner.root() / ".cache/locks/mlflow.lock", timeout_s=_LOCK_SECONDS):
+            print(step())
     except ResourceError as error:
-        failure = ResourceError(
-            f"results not mirrored into MLflow: {error}", hint="They are safe in data/; `make track` tries again"
-        )
-        if params.tracking.required:
+        failure = ResourceError(f"{failed}: {error}", hint="The results are safe in data/; `make track` tries again")
+        if required:
             raise failure from error
         print(f"warning: {failure}", file=sys.stderr)
-        return
-    print(f"MLflow experiment {params.tracking.experiment}: {added} runs added, {known} there before. See `make ui`")
+        return False
+    return True
 
 
 def _tags() -> dict[str, str]:

@@ -19,6 +19,7 @@ from specnorm.params import WAVEFORMS
 from specnorm.shards import Shards, open_shards, write_fold, write_index
 from specnorm.training.batches import Clips
 from specnorm.training.loop import Result
+from stages import download, normalizers, spectrograms, statistics
 
 ROOT = Path(__file__).parents[1]
 MODES = ("none", "waveform", "global", "channel")
@@ -32,7 +33,8 @@ Change = Callable[[dict[str, Any]], None]
 def write_shards(folder: Path, *, dataset: str = "the clips") -> Shards:
     """Three folds of seven clips [1, 2, 2] in three classes."""
     rows = [
-        {"clip": f"{fold}-{row}.wav", "fold": fold, "target": row % 3, "label": CLASSES[row % 3], "row": row}
+        {"clip": f"{fold}-{row}.wav", "fold": fold, "target": row % 3, "label": CLASSES[row % 3],
+         "source": f"recording {fold}-{row // 2}", "row": row}
         for fold in FOLDS
         for row in range(PER_FOLD)
     ]  # fmt: skip
@@ -44,11 +46,12 @@ def write_shards(folder: Path, *, dataset: str = "the clips") -> Shards:
     return open_shards(folder)
 
 
-def result(targets: np.ndarray, right: int, *, seed: int = 0, epochs: int = 2) -> Result:
+def result(targets: np.ndarray, right: int, *, seed: int = 0, epochs: int = 2, classes: int | None = None) -> Result:
     """Probabilities that get the first ``right`` clips right and the others wrong."""
     generator = np.random.default_rng(seed)
-    predicted = np.where(np.arange(len(targets)) < right, targets, (targets + 1) % len(CLASSES))
-    scores = generator.random((len(targets), len(CLASSES))) * 0.5 + np.eye(len(CLASSES))[predicted]
+    classes = int(targets.max()) + 1 if classes is None else classes
+    predicted = np.where(np.arange(len(targets)) < right, targets, (targets + 1) % classes)
+    scores = generator.random((len(targets), classes)) * 0.5 + np.eye(classes)[predicted]
     probabilities = torch.from_numpy(scores / scores.sum(axis=1, keepdims=True)).float()
     history = [
         {
@@ -88,11 +91,20 @@ def write_cell(
         "train": {"epochs": epochs},
         **identity,
     }
-    run = {"device": "cpu", "device_name": "a CPU", "precision": "fp32", "train_seconds": 1.5}
+    run = {
+        "device": "cpu",
+        "device_name": "a CPU",
+        "precision": "fp32",
+        "train_seconds": 1.5,
+        "total_seconds": 2.0,
+        "threads": 1,
+        "torch": "2.11.0",
+        "python": "3.11.7",
+    }
     nothing = np.zeros((len(targets), 1, 2, 2), np.float32)
     clips = Clips((nothing,), torch.from_numpy(targets.copy()), list(table["clip"]))
     place = folder / norm / f"fold-{fold}" / f"seed-{seed}"
-    made = result(targets, right, seed=100 * fold + seed, epochs=epochs)
+    made = result(targets, right, seed=100 * fold + seed, epochs=epochs, classes=len(shards.classes))
     cells.write(place, made, clips, {**origin, "fingerprint": fingerprint(origin)}, run)
     return cells.read(place)
 
@@ -104,6 +116,36 @@ def write_cells(folder: Path, shards: Shards, modes: tuple[str, ...] = MODES) ->
         for norm in modes
         for fold in FOLDS
     ]
+
+
+def write_workspace(folder: Path, modes: tuple[str, ...] = MODES) -> list[StoredCell]:
+    """What the comparison reads: :func:`fit_modes`, and made-up cells."""
+    shards = fit_modes(folder, modes)
+    return [
+        write_cell(folder / "data/cells", shards, norm, fold, right=20 + (5 * fold + 9 * modes.index(norm)) % 20)
+        for norm in modes
+        for fold in FOLDS
+    ]
+
+
+def fit_modes(folder: Path, modes: tuple[str, ...] = MODES) -> Shards:
+    """A tiny data set through the real stages up to the fitted modes; the working directory must be ``folder``."""
+
+    def tiny(values: dict[str, Any]) -> None:
+        values["dataset"] = {
+            "kind": "synthetic", "sources": 2, "clips": 2, "folds": len(FOLDS), "sample_rate": 8000,
+            "clip_seconds": 0.25, "seed": 0,
+        }  # fmt: skip
+        values["spectrogram"] |= {"sample_rate": 8000, "clip_seconds": 0.25, "n_fft": 64, "win_length": 64}
+        values["spectrogram"] |= {"hop_length": 100}
+        values["norm"] = {mode: yaml.safe_load((ROOT / f"conf/norm/{mode}.yaml").read_text()) for mode in modes}
+
+    write_params(folder / "params.yaml", tiny)
+    for stage in (download, spectrograms, statistics):
+        assert stage.main([]) == 0
+    for mode in modes:
+        assert normalizers.main(["--norm", mode]) == 0
+    return open_shards(folder / "data/spectrograms")
 
 
 def write_params(path: Path, change: Change = lambda _: None) -> dict[str, Any]:

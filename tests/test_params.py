@@ -51,6 +51,7 @@ VALID: dict[str, Any] = {
         "precision": "auto",
         "memory_gb": None,
     },
+    "compare": {"baseline": "none"},
     "tracking": {"experiment": "specnorm", "required": False},
 }  # fmt: skip
 DROP = object()

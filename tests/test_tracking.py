@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import sqlite3
@@ -11,21 +12,59 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from torch import Tensor, nn
 
-from specnorm import comparison
+from specnorm import results
 from specnorm.cells import StoredCell
-from specnorm.errors import ResourceError
+from specnorm.classifier import Classifier
+from specnorm.errors import IntegrityError, ResourceError
+from specnorm.results import Results
 from specnorm.shards import Shards
-from stages import track
-from tests import made_up
+from specnorm.spectrogram import FrontEnd
+from stages import runner, track
+from tests import builders, made_up
 
 # MLflow 3.17 uses what SQLAlchemy 2.1 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning")
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when MLflow is imported, by the fixture below
 MODES = ("none", "global")
+TAGS = {"mlflow.source.git.commit": "0123abc", "mlflow.user": "me", "dvc.experiment": "workspace"}
+METRICS = ("accuracy", "f1_macro", "log_loss", "calibration_error")
+SOURCES = ("statistics", "normalizer")
+
+
+def write_results(
+    folder: Path, cells: list[StoredCell], *, recommended: str | None = None, figure: str = "a picture"
+) -> Results:
+    """A comparison of cells with made-up intervals."""
+    modes = list(dict.fromkeys(cell.metrics["norm"] for cell in cells))
+    rows = []
+    for mode in modes:
+        accuracies = [cell.metrics["accuracy"] for cell in cells if cell.metrics["norm"] == mode]
+        mean, deviation = float(np.mean(accuracies)), float(np.std(accuracies, ddof=1)) if accuracies[1:] else None
+        estimate = {"mean": mean, "low": mean - 0.125, "high": mean + 0.125, "deviation": deviation}
+        rows.append({"norm": mode, "cells": len(accuracies), **dict.fromkeys(METRICS, estimate)})
+    verdict = {
+        "format": 1,
+        "title": "Recipe default: 21 clips",
+        "dataset": {"digest": "0123456789abcdef" * 4, "clips": 21, "classes": list(made_up.CLASSES), "recordings": 9},
+        "baseline": modes[0],
+        "recommended": recommended or modes[0],
+        "recommendation": f"Use {recommended or modes[0]}: no mode beats another",
+        "modes": rows,
+        "pairs": [
+            {"one": other, "other": one, "sentence": f"{other} and {one} are not distinguishable"}
+            for index, one in enumerate(modes)
+            for other in modes[index + 1 :]
+        ],
+    }
+    texts = {"verdict.json": json.dumps(verdict), "report.html": "<p>the report</p>", "figures/modes.svg": figure}
+    results.write(folder, {name: text.encode() for name, text in texts.items()})
+    return results.read(folder)
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +107,40 @@ def stored(tmp_path: Path, shards: Shards) -> list[StoredCell]:
 
 
 @pytest.fixture
-def sync(tracking: Any, store: Any, shards: Shards, params: dict[str, Any]) -> Callable[..., tuple[int, int]]:
-    def call(cells: list[StoredCell], **tags: str) -> tuple[int, int]:
-        found: tuple[int, int] = tracking.sync(store, comparison.compare(cells, shards), cells, params, tags)
+def sources(tmp_path: Path) -> Callable[[StoredCell], dict[str, Path]]:
+    def call(cell: StoredCell) -> dict[str, Path]:
+        norm, fold = cell.metrics["norm"], cell.metrics["fold"]
+        found = {name: tmp_path / name / norm / f"fold-{fold}.json" for name in SOURCES}
+        for name, path in found.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{name} of {norm} {fold}")
         return found
 
     return call
+
+
+@pytest.fixture
+def sync(
+    tracking: Any, store: Any, params: dict[str, Any], sources: Any, tmp_path: Path
+) -> Callable[..., tuple[int, int]]:
+    """Sync cells as they are, with a comparison of just them; ``tags`` override the usual ones."""
+
+    def call(cells: list[StoredCell], compared: Results | None = None, **tags: str) -> tuple[int, int]:
+        compared = compared or write_results(tmp_path / "data/comparison", cells)
+        found: tuple[int, int] = tracking.sync(store, compared, cells, params, TAGS | tags, sources)
+        return found
+
+    return call
+
+
+def client_of(store: Any) -> Any:
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(store.uri)
+
+
+def artifact(store: Any, run: Any, name: str) -> str:
+    return (store.artifacts / run.info.run_id / "artifacts" / name).read_text()
 
 
 def runs(store: Any) -> list[Any]:
@@ -102,24 +169,38 @@ def test_a_run_a_mode_and_a_run_a_cell_once(sync: Any, store: Any, stored: list[
     assert all("mlflow.parentRunId" not in parent.data.tags for parent in parents.values())
 
 
-def test_numbers_are_the_cells(sync: Any, store: Any, stored: list[StoredCell], shards: Shards) -> None:
-    from mlflow.tracking import MlflowClient
-
-    sync(stored)
-    compared = comparison.compare(stored, shards)
-    for row in compared.summary.to_dict("records"):
+def test_numbers_are_the_verdicts_and_the_cells(
+    sync: Any, store: Any, stored: list[StoredCell], tmp_path: Path
+) -> None:
+    compared = write_results(tmp_path / "data/comparison", stored)
+    sync(stored, compared)
+    for row in compared.verdict["modes"]:
         (parent,) = (run for run in of_kind(store, "mode") if run.info.run_name == row["norm"])
-        assert parent.data.metrics == {
-            f"cv/{name}": row[name] for name in ("accuracy_mean", "accuracy_sd", "f1_macro_mean")
-        }
+        scores = {name: value for name, value in parent.data.metrics.items() if name.startswith("cv/")}
+        parts = {"mean": "mean", "sd": "deviation", "low": "low", "high": "high"}
+        assert scores == {f"cv/{name}_{part}": row[name][key] for name in METRICS for part, key in parts.items()}
     cell = stored[4]
     (child,) = (run for run in of_kind(store, "cell") if run.info.run_name == "global fold 2 seed 0")
     assert child.data.metrics["test/accuracy"] == cell.metrics["accuracy"]
     assert child.data.metrics["test/loss"] == cell.metrics["loss"]
-    curve = MlflowClient(store.uri).get_metric_history(child.info.run_id, "valid/loss")
+    curve = client_of(store).get_metric_history(child.info.run_id, "valid/loss")
     assert [(point.step, point.value) for point in curve] == list(
         zip(cell.history["epoch"], cell.history["valid_loss"], strict=True)
     )
+
+
+def test_a_modes_curves_are_the_means_of_its_cells(sync: Any, store: Any, stored: list[StoredCell]) -> None:
+    stored[3].history.loc[1, "train_loss"] = math.nan
+    sync(stored)
+    own = [cell.history for cell in stored if cell.metrics["norm"] == "global"]
+    (parent,) = (run for run in of_kind(store, "mode") if run.info.run_name == "global")
+    points = {
+        name: {point.step: point.value for point in client_of(store).get_metric_history(parent.info.run_id, name)}
+        for name in ("train/loss", "valid/accuracy")
+    }
+    accuracies = np.mean([history["valid_accuracy"] for history in own], axis=0)
+    assert points["valid/accuracy"] == pytest.approx(dict(zip((1, 2), accuracies, strict=True)))
+    assert set(points["train/loss"]) == {1}  # of the second epoch one cell has none, and the others alone are no mean
 
 
 def test_params_are_flat_and_of_one_set_of_keys(
@@ -150,13 +231,15 @@ def test_no_password_and_no_path_of_this_machine(
 
 
 def test_the_same_result_under_another_name_or_from_another_place_is_known(
-    sync: Any, stored: list[StoredCell], params: dict[str, Any]
+    sync: Any, store: Any, stored: list[StoredCell], params: dict[str, Any]
 ) -> None:
     assert sync(stored, **{"dvc.experiment": "workspace"}) == (8, 0)
     params["recipe"] = "another"
     params["dataset"]["source"] = "elsewhere.zip"
     params["norm"]["unused"] = {"kind": "identity", "waveform": "raw", "option": 3}
-    assert sync(stored, **{"dvc.experiment": "puffy-shoe", "mlflow.source.git.commit": "abc"}) == (0, 8)
+    for _ in range(2):
+        assert sync(stored, **{"dvc.experiment": "puffy-shoe", "mlflow.source.git.commit": "abc"}) == (0, 8)
+        assert {run.data.tags["dvc.experiments"] for run in runs(store)} == {"workspace,puffy-shoe"}
 
 
 def test_one_mode_alone_is_known_from_the_whole_experiment(sync: Any, stored: list[StoredCell]) -> None:
@@ -244,36 +327,176 @@ def test_long_training_and_numbers_that_are_none(
     sync: Any, store: Any, stored: list[StoredCell], tmp_path: Path, shards: Shards
 ) -> None:
     """MLflow takes a thousand numbers a call, and turns an infinity into 1.8e308."""
-    from mlflow.tracking import MlflowClient
-
     long = made_up.write_cell(tmp_path / "long", shards, "none", 1, epochs=400)
     long.history.loc[7, "valid_loss"] = math.inf
     long.history.loc[9, "valid_loss"] = math.nan
     assert sync([long]) == (2, 0)
     (run,) = of_kind(store, "cell")
-    client = MlflowClient(store.uri)
+    client = client_of(store)
     assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 400
     steps = {point.step: point.value for point in client.get_metric_history(run.info.run_id, "valid/loss")}
     assert set(range(1, 401)) - set(steps) == {8, 10}
     assert max(steps.values()) < 1
     (parent,) = of_kind(store, "mode")
-    assert set(parent.data.metrics) == {"cv/accuracy_mean", "cv/f1_macro_mean"}  # one cell has no deviation
+    scores = {name for name in parent.data.metrics if name.startswith("cv/accuracy")}
+    assert scores == {"cv/accuracy_mean", "cv/accuracy_low", "cv/accuracy_high"}  # one cell has no deviation
 
 
 def test_the_experiment_says_what_it_is_and_where_its_artefacts_go(
     sync: Any, store: Any, stored: list[StoredCell], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from mlflow.tracking import MlflowClient
-
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     sync(stored)
-    experiment = MlflowClient(store.uri).get_experiment_by_name(store.experiment)
+    experiment = client_of(store).get_experiment_by_name(store.experiment)
     assert experiment.artifact_location == store.artifacts.as_uri()
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
-    assert "| none   |" in experiment.tags["mlflow.note.content"]
+    assert "| none" in experiment.tags["mlflow.note.content"]
     assert list(elsewhere.iterdir()) == []
+
+
+def test_every_run_says_what_it_was_made_of(sync: Any, store: Any, stored: list[StoredCell]) -> None:
+    stored[1].run.update(device="cuda", precision="bf16", torch="2.11.0")
+    sync(stored)
+    for run in runs(store):
+        assert run.data.params["dataset.digest"] == "0123456789abcdef" * 4
+        assert run.data.params["spectrogram.fingerprint"] == stored[0].metrics["front_end"]
+        assert run.data.params["git.commit"] == TAGS["mlflow.source.git.commit"]
+        assert run.data.params["dvc.experiment"] == "workspace"
+    found = {run.info.run_name: run.data.params for run in runs(store)}
+    assert (found["none"]["run.device"], found["none"]["run.precision"]) == ("cpu, cuda", "bf16, fp32")
+    assert found["none fold 1 seed 0"]["run.device"] == "cpu"
+    assert (found["none fold 2 seed 0"]["run.device"], found["none fold 2 seed 0"]["run.torch"]) == ("cuda", "2.11.0")
+    assert found["global"]["run.device"] == "cpu"
+
+
+def test_every_run_names_its_data(sync: Any, store: Any, stored: list[StoredCell]) -> None:
+    sync(stored)
+    inputs = {
+        run.info.run_name: {
+            each.dataset.name: (each.tags[0].value, json.loads(each.dataset.profile)["num_rows"])
+            for each in run.inputs.dataset_inputs
+        }
+        for run in runs(store)
+    }
+    assert inputs["none"] == {"esc50": ("cross-validation", 21)}
+    assert inputs["global fold 2 seed 0"] == {
+        "esc50-fold2": ("validation", 7),
+        "esc50-without-fold2": ("training", 14),
+    }
+    digests = {each.dataset.digest for run in runs(store) for each in run.inputs.dataset_inputs}
+    assert digests == {("0123456789abcdef" * 4)[:36]}
+
+
+def test_a_part_of_a_data_set_has_a_name_of_its_own(
+    sync: Any, store: Any, stored: list[StoredCell], params: dict[str, Any]
+) -> None:
+    params["dataset"]["subset"] = "esc10"
+    sync(stored[:3])
+    (mode,) = of_kind(store, "mode")
+    assert [each.dataset.name for each in mode.inputs.dataset_inputs] == ["esc10"]
+
+
+def test_a_cell_brings_what_it_was_made_from(sync: Any, store: Any, stored: list[StoredCell]) -> None:
+    sync(stored)
+    (cell,) = (run for run in of_kind(store, "cell") if run.info.run_name == "global fold 2 seed 0")
+    for name in SOURCES:
+        assert artifact(store, cell, f"{name}/fold-2.json") == f"{name} of global 2"
+
+
+def test_a_mode_brings_the_comparison(sync: Any, store: Any, stored: list[StoredCell], tmp_path: Path) -> None:
+    from specnorm.plots.style import colours
+
+    sync(stored, write_results(tmp_path / "data/comparison", stored, recommended="global"))
+    for run in of_kind(store, "mode"):
+        name = run.info.run_name
+        assert artifact(store, run, "report.html") == "<p>the report</p>"
+        assert artifact(store, run, "figures/modes.svg") == "a picture"
+        note = run.data.tags["mlflow.note.content"]
+        assert note.startswith(f"`{name}` is {'' if name == 'global' else 'not '}the recommended mode. Use global: ")
+        assert "- global and none are not distinguishable." in note
+        assert run.data.tags["mlflow.runColor"] == colours(list(MODES))[name]
+
+
+def test_a_modes_tables_are_MLflows(
+    sync: Any, store: Any, stored: list[StoredCell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)  # MLflow's own reader of tables asks no client for it
+    sync(stored)
+    client = client_of(store)
+    experiment = client.get_experiment_by_name(store.experiment).experiment_id
+    for run in of_kind(store, "mode"):
+        table = client.load_table(experiment, "comparison.json", [run.info.run_id])
+        assert list(table["norm"]) == list(MODES)
+        assert {"cells", "accuracy_mean", "accuracy_sd", "accuracy_low", "calibration_error_high"} <= set(table)
+        own = client.load_table(experiment, "cells.json", [run.info.run_id])
+        accuracies = [cell.metrics["accuracy"] for cell in stored if cell.metrics["norm"] == run.info.run_name]
+        assert list(own["accuracy"]) == pytest.approx(accuracies)
+        assert list(own["fold"]) == list(made_up.FOLDS)
+        # What the UI goes by, as MlflowClient.log_table leaves it.
+        logged = json.loads(run.data.tags["mlflow.loggedArtifacts"])
+        assert {"path": "comparison.json", "type": "table"} in logged
+
+
+def test_another_comparison_around_a_mode_is_shown_in_the_same_run(
+    sync: Any, store: Any, stored: list[StoredCell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
+    assert sync(stored[3:]) == (4, 0)
+    (before,) = of_kind(store, "mode")
+    assert "`global` is the recommended mode" in before.data.tags["mlflow.note.content"]
+    changed = write_results(tmp_path / "data/comparison", stored, recommended="none", figure="another picture")
+    assert sync(stored, changed) == (4, 4)
+    (after,) = (run for run in of_kind(store, "mode") if run.info.run_name == "global")
+    assert after.info.run_id == before.info.run_id
+    assert "`global` is not the recommended mode" in after.data.tags["mlflow.note.content"]
+    assert after.data.tags["specnorm.comparison"] != before.data.tags["specnorm.comparison"]
+    assert artifact(store, after, "figures/modes.svg") == "another picture"
+    client = client_of(store)
+    table = client.load_table(after.info.experiment_id, "comparison.json", [after.info.run_id])
+    assert list(table["norm"]) == list(MODES)  # in place of the old one, and not below it
+
+
+def test_new_figures_of_the_same_verdict_are_shown(
+    sync: Any, store: Any, stored: list[StoredCell], tmp_path: Path
+) -> None:
+    sync(stored)
+    sync(stored, write_results(tmp_path / "data/comparison", stored, figure="a better picture"))
+    assert {artifact(store, run, "figures/modes.svg") for run in of_kind(store, "mode")} == {"a better picture"}
+
+
+def test_a_comparison_that_is_shown_already_is_not_written_again(
+    sync: Any, store: Any, stored: list[StoredCell]
+) -> None:
+    sync(stored)
+    times = {path: path.stat().st_mtime_ns for path in store.artifacts.rglob("*")}
+    sync(stored)
+    assert {path: path.stat().st_mtime_ns for path in store.artifacts.rglob("*")} == times
+
+
+def test_artefacts_that_cannot_be_written_are_made_good(
+    tracking: Any, sync: Any, store: Any, stored: list[StoredCell], tmp_path: Path
+) -> None:
+    place = tmp_path / "artefacts"
+    place.write_text("a file where a folder should be")
+    object.__setattr__(store, "artifacts", place)
+    with pytest.raises(ResourceError, match="cannot use the MLflow store"):
+        sync(stored)
+    place.unlink()
+    added, known = sync(stored)
+    assert added + known == 8
+    assert len(runs(store)) == 8
+    for run in of_kind(store, "mode"):
+        assert artifact(store, run, "report.html")
+    for run in of_kind(store, "cell"):
+        assert artifact(store, run, f"normalizer/fold-{run.data.params['fold']}.json")
+
+
+def test_a_comparison_of_other_cells_is_refused(sync: Any, stored: list[StoredCell], tmp_path: Path) -> None:
+    compared = write_results(tmp_path / "data/comparison", stored)
+    with pytest.raises(IntegrityError, match=r"a comparison of other cells in .*data/comparison"):
+        sync(stored[:5], compared)
 
 
 # The stage
@@ -290,7 +513,21 @@ def workspace(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
     made_up.write_params(tmp_path / "params.yaml", fewer_modes)
+    write_results(runner.COMPARISON, stored)
+    for cell in stored:
+        norm, fold = cell.metrics["norm"], cell.metrics["fold"]
+        variant = "raw" if norm == "none" else "standardized"
+        for path in (runner.STATISTICS / f"fold-{fold}/{variant}.json", runner.normalizer_path(norm, fold)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("numbers")
+    monkeypatch.setattr("specnorm.classifier.load", lambda *_: tiny_classifier())
     return tmp_path
+
+
+def tiny_classifier() -> Classifier:
+    """Fit for the made-up cells, which have no network: three classes by the mean level."""
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, len(made_up.CLASSES)))
+    return Classifier(FrontEnd(builders.front_end_params()), "raw", nn.Identity(), network).eval()
 
 
 def fewer_modes(values: dict[str, Any]) -> None:
@@ -333,7 +570,7 @@ def test_a_broken_database_costs_a_warning(
     assert "warning: results not mirrored into MLflow: cannot use the MLflow store" in error
     assert message in error
     assert f"in sqlite:///{workspace}/mlflow.db: " in error
-    assert "They are safe in data/" in error
+    assert "The results are safe in data/" in error
     assert "Traceback" not in error
 
 
@@ -368,7 +605,7 @@ def test_a_store_that_cannot_be_reached(
 def test_a_locked_database_is_given_up_in_time(
     workspace: Path, tracking: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "_BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("specnorm.tracking.store._BUSY_SECONDS", 0.2)
     connection = sqlite3.connect(workspace / "mlflow.db", isolation_level=None)
     connection.execute("BEGIN EXCLUSIVE")
     assert track.main([]) == 0
@@ -398,12 +635,15 @@ def test_the_repositorys_store_is_used_from_an_experiments_copy(
     (original / "mlflow.db").write_bytes(database.read_bytes())  # a migrated one: seconds less
     monkeypatch.setenv("DVC_ROOT", str(original))
     monkeypatch.setenv("DVC_EXP_NAME", "puffy-shoe")
-    assert track.main([]) == 0
-    assert "8 runs added, 0 there before" in capsys.readouterr().out
-    assert track.main([]) == 0
-    assert "0 runs added, 8 there before" in capsys.readouterr().out
+    for added, known in ((8, 0), (0, 8)):
+        assert track.main([]) == 0
+        said = capsys.readouterr()
+        assert f"{added} runs added, {known} there before" in said.out
+        assert "The recommended mode's model: models:/specnorm-esc50-classifier@champion" in said.out, said.err
     assert not (workspace / "mlflow.db").exists()
     client = MlflowClient(f"sqlite:///{original / 'mlflow.db'}")
+    (version,) = client.search_model_versions("name = 'specnorm-esc50-classifier'")
+    assert version.source.startswith((original / "mlartifacts").as_uri())
     experiment = client.get_experiment_by_name("specnorm")
     assert experiment.artifact_location == (original / "mlartifacts").as_uri()
     for run in client.search_runs([experiment.experiment_id]):
@@ -411,6 +651,33 @@ def test_the_repositorys_store_is_used_from_an_experiments_copy(
         assert run.data.tags["mlflow.user"]
         assert "/" not in run.data.tags["mlflow.user"]
         assert str(tmp_path) not in repr(run.data)
+
+
+def test_a_model_that_cannot_be_registered_costs_no_run(
+    workspace: Path, database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mlflow.tracking import MlflowClient
+
+    class Untraceable(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x if x.max() > 0 else -x
+
+    broken = tiny_classifier()
+    broken.model.normalizer = Untraceable()
+    monkeypatch.setattr("specnorm.classifier.load", lambda *_: broken)
+    (workspace / "mlflow.db").write_bytes(database.read_bytes())
+    assert track.main([]) == 0
+    said = capsys.readouterr()
+    assert "8 runs added" in said.out
+    assert "warning: the recommended mode's model not registered in MLflow: the model cannot be exported" in said.err
+    client = MlflowClient(f"sqlite:///{workspace}/mlflow.db")
+    assert not client.search_model_versions("name = 'specnorm-esc50-classifier'")
+    made_up.write_params(workspace / "params.yaml", required)
+    assert track.main([]) == 5
+    monkeypatch.setattr("specnorm.classifier.load", lambda *_: tiny_classifier())
+    assert track.main([]) == 0
+    assert "0 runs added, 8 there before" in capsys.readouterr().out
+    assert len(client.search_model_versions("name = 'specnorm-esc50-classifier'")) == 1
 
 
 def test_a_machine_without_git_or_a_user_name_still_tracks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def _manifest(params: DatasetParams, written: _Written, out: Path) -> dict[str, 
     with Archive(path) as archive:
         archive.check(clips["member"])
         digest = content_digest(clips, archive)
-        warnings = [*written.warnings, *_twins(clips, archive)]
+        warnings = [*written.warnings, *_gaps(clips), *_twins(clips, archive)]
     info = {
         "format": FORMAT,
         "kind": params.kind,
@@ -182,6 +182,16 @@ def _manifest(params: DatasetParams, written: _Written, out: Path) -> dict[str, 
     write_bytes(out / CLIPS, table)
     write_json(out / MANIFEST, info)
     return info
+
+
+def _gaps(clips: pd.DataFrame) -> list[str]:
+    # Said before anything is trained: the comparison refuses such a fold.
+    counts = pd.crosstab(clips["fold"], clips["label"])
+    return [
+        f"fold {fold} has no clip of {', '.join(map(repr, row.index[row == 0]))}: it cannot be held out in a comparison"
+        for fold, row in counts.iterrows()
+        if (row == 0).any()
+    ]
 
 
 def _twins(clips: pd.DataFrame, archive: Archive) -> list[str]:

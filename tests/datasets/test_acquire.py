@@ -126,6 +126,16 @@ def test_a_csv_data_set_with_any_names_goes_all_the_way(place: Place) -> None:
         assert {dataset.read(member) for member in dataset.clips["member"]} == {f"{n}".encode() for n in range(8)}
 
 
+def test_a_fold_that_lacks_a_class_is_said_before_anything_is_trained(place: Place) -> None:
+    rows = [
+        {"filename": f"{label}{n}.wav", "label": label, "fold": 1 + n} for label in ("cat", "dog") for n in range(3)
+    ]
+    rows = [row for row in rows if (row["label"], row["fold"]) != ("dog", 2)]
+    write_folder(place.root / "own", {str(row["filename"]): b"" for row in rows} | {"t.csv": csv_bytes(rows)})
+    info = place.acquire(csv_params(source="own", table="t.csv", fold_column="fold"))
+    assert "fold 2 has no clip of 'dog': it cannot be held out in a comparison" in info["warnings"]
+
+
 def test_a_source_in_the_home_folder_is_found(place: Place, esc_zip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(place.root))
     assert place.acquire(esc_params(source="~/esc.zip"))["origin"] == "esc.zip"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -183,12 +182,3 @@ def test_a_damaged_file_is_one_line_and_no_traceback(
     error = capsys.readouterr().err
     assert "global/fold-2/seed-0" in error
     assert len(error.splitlines()) == 1
-
-
-def test_a_failed_cell_leaves_the_table_of_before(workspace: Path) -> None:
-    assert compare.main([]) == 0
-    before = {path.name: path.read_bytes() for path in (workspace / "data/comparison").iterdir()}
-    path = workspace / "data/cells/channel/fold-3/seed-0/metrics.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "dataset": "other"}))
-    assert compare.main([]) == 4
-    assert {path.name: path.read_bytes() for path in (workspace / "data/comparison").iterdir()} == before

@@ -38,6 +38,7 @@ PARAMS: dict[str, Any] = {
         "epochs": 1, "batch_size": 2, "learning_rate": 1e-3, "weight_decay": 0.01, "device": "cpu", "precision": "fp32",
         "memory_gb": None,
     },
+    "compare": {"baseline": "none"},
     "tracking": {"experiment": "crash", "required": False},
 }  # fmt: skip
 

@@ -21,11 +21,15 @@ def test_every_output_is_there(project: Project) -> None:
     assert {path.name for path in (data / "statistics/fold-2").iterdir()} == {"raw.json", "standardized.json"}
     cells = pd.read_csv(data / "comparison/cells.csv")
     assert list(cells.columns) == [
-        "norm", "fold", "seed", "accuracy", "f1_macro", "loss", "train_seconds", "device", "precision",
+        "norm", "fold", "seed", "accuracy", "f1_macro", "loss", "train_seconds", "total_seconds", "device", "precision",
     ]  # fmt: skip
     assert list(cells["norm"]) == ["none", "global"]
     summary = pd.read_csv(data / "comparison/summary.csv")
-    assert list(summary.columns) == ["norm", "cells", "accuracy_mean", "accuracy_sd", "f1_macro_mean"]
+    assert list(summary.columns[:6]) == [
+        "norm", "cells", "accuracy_mean", "accuracy_sd", "accuracy_low", "accuracy_high",
+    ]  # fmt: skip
+    assert json.loads((data / "comparison/verdict.json").read_text())["recommended"] in ("none", "global")
+    assert (data / "comparison/report.html").stat().st_size < 10e6
     assert (project.root / "mlflow.db").is_file()
     assert not list(project.root.rglob("*.partial"))
 

@@ -1,0 +1,135 @@
+"""How every picture looks: one colour a mode, inks that turn for dark pages, files with the same bytes each time."""
+
+from __future__ import annotations
+
+import functools
+import io
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from specnorm.files import atomic_path
+
+# Okabe and Ito's colour-blind-safe palette, whose black is a shade lighter here: matplotlib leaves black out of an SVG.
+COLOURS = {
+    "none": "#222222",
+    "waveform": "#56B4E9",
+    "global_raw": "#E69F00",
+    "channel_raw": "#CC79A7",
+    "global": "#D55E00",
+    "channel": "#009E73",
+}
+_OTHERS = ("#0072B2", "#8C6BB1", "#A6761D", "#5B8C00")  # modes of one's own, in the order of their names
+
+INK, MUTED, GRID, PAPER = "#1f2328", "#656d76", "#d8dee4", "#fffffe"
+LEVELS = "magma"  # the colour map of spectrograms: even in lightness, from dark to bright
+
+# What the inks become on a dark page; an SVG carries this along as a style sheet.
+_DARK = {INK: "#e6edf3", MUTED: "#9198a1", GRID: "#3d444d", PAPER: "#0d1117", COLOURS["none"]: "#d9dee3"}
+
+_SETTINGS: Any = {  # matplotlib types its names one by one
+    "axes.axisbelow": True,
+    "axes.edgecolor": MUTED,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "font.size": 9,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.labelcolor": INK,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "specnorm",
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.color": MUTED,
+    "ytick.labelcolor": INK,
+}
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def drawn(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Run a function that draws with the house's settings, and leave the caller's as they are."""
+
+    @functools.wraps(function)
+    def wrapped(*arguments: _P.args, **named: _P.kwargs) -> _R:
+        with mpl.rc_context(_SETTINGS):
+            return function(*arguments, **named)
+
+    return wrapped
+
+
+def colours(modes: list[str]) -> dict[str, str]:
+    """A colour for each mode: the same for a known mode in every picture, others by name among those given.
+
+    >>> colours(["global", "per_clip"])
+    {'global': '#D55E00', 'per_clip': '#0072B2'}
+    """
+    others = sorted(set(modes) - set(COLOURS))
+    return {mode: COLOURS.get(mode) or _OTHERS[others.index(mode) % len(_OTHERS)] for mode in modes}
+
+
+def headline(figure: Figure, text: str) -> None:
+    """Say above a figure what to see in it, on as many lines as its width asks for."""
+    figure.suptitle(wrapped(figure, text, 10.5), x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
+
+
+def wrapped(figure: Figure, text: str, letters: float) -> str:
+    """``text`` on lines that fit a figure, at so many letters an inch."""
+    return textwrap.fill(text, max(20, int(letters * figure.get_figwidth())))
+
+
+def outside(axes: Axes, height: float, text: str, *, muted: bool = False) -> None:
+    """Text right of the axes, at a height in their data."""
+    axes.annotate(
+        text, (1.02, height), xycoords=("axes fraction", "data"), va="center", annotation_clip=False,
+        color=MUTED if muted else INK, fontsize=8 if muted else 9,
+    )  # fmt: skip
+
+
+def svg(figure: Figure) -> str:
+    """A figure as SVG: fit for light and dark pages, without a background, the same bytes for the same figure."""
+    buffer = io.StringIO()
+    with mpl.rc_context(_SETTINGS):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    rules = "".join(
+        f'[style*="{name}: {light}"]{{{name}:{dark} !important}}'
+        for light, dark in _DARK.items()
+        for name in ("fill", "stroke")
+    )
+    sheet = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style>"
+    start = text.index("<svg")
+    end = text.index(">", start) + 1
+    return text[start:end] + sheet + text[end:]
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as ``.svg`` or ``.png``.
+
+    A PNG gets a white background: its viewer's own may be dark.
+
+    Raises:
+        ResourceError: it cannot be written.
+    """
+    with atomic_path(path) as partial, mpl.rc_context(_SETTINGS):
+        if path.suffix == ".svg":
+            partial.write_text(svg(figure), encoding="utf-8")
+        else:
+            figure.savefig(partial, format="png", dpi=150, facecolor="white")

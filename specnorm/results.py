@@ -1,0 +1,63 @@
+"""The folder of a comparison's results: written whole, and read only as it was written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from specnorm.errors import IntegrityError
+from specnorm.files import read_json, write_bytes, write_json
+
+FORMAT = 1
+MANIFEST, VERDICT, REPORT, FIGURES = "manifest.json", "verdict.json", "report.html", "figures"
+_AGAIN = "Run `dvc repro -f compare` to make it again"
+
+
+@dataclass(frozen=True)
+class Results:
+    """A checked folder: ``verdict`` is what ``docs/verdict.md`` describes."""
+
+    folder: Path
+    verdict: dict[str, Any]
+    files: list[str]  # below the folder, in order
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Make these the folder's files, by their paths in it; the manifest comes last, with their digests.
+
+    Raises:
+        ResourceError: a file cannot be written.
+    """
+    (folder / MANIFEST).unlink(missing_ok=True)  # until all are written there are no results
+    for name, data in files.items():
+        write_bytes(folder / name, data)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.relative_to(folder).as_posix() not in files:
+            path.unlink()  # of an earlier comparison
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    write_json(folder / MANIFEST, {"format": FORMAT, "sha256": digests})
+
+
+def read(folder: Path) -> Results:
+    """Read results after every file's digest was checked.
+
+    Raises:
+        IntegrityError: there are none, or a file is missing or is not the one that was written; the message names it.
+    """
+    manifest = read_json(folder / MANIFEST, hint=_AGAIN)
+    digests = manifest.get("sha256") if isinstance(manifest, dict) else None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not isinstance(digests, dict):
+        raise IntegrityError("damaged manifest", where=folder / MANIFEST, expected=f"format {FORMAT}", hint=_AGAIN)
+    for name, expected in digests.items():
+        path = folder / name
+        try:
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise IntegrityError("unreadable file", where=path, got=error.strerror, hint=_AGAIN) from error
+        if found != expected:
+            raise IntegrityError("changed file", where=path, expected=f"SHA-256 {expected}", got=found, hint=_AGAIN)
+    verdict = read_json(folder / VERDICT, hint=_AGAIN)
+    return Results(folder, verdict, sorted(digests))

@@ -1,0 +1,62 @@
+"""The tables of a comparison, for people (Markdown) and for tools (frames, and a small mapping for DVC)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from specnorm.verdict import Verdict
+
+_FLAT = ("accuracy_mean", "accuracy_sd", "accuracy_low", "accuracy_high", "f1_macro_mean", "log_loss_mean")
+
+
+def summary(verdict: Verdict) -> pd.DataFrame:
+    """A row a mode: ``norm``, ``cells``, then for each metric ``_mean``, ``_sd``, ``_low`` and ``_high``."""
+    rows = []
+    for mode, own in verdict.modes.groupby("norm", sort=False):
+        row: dict[str, Any] = {"norm": mode, "cells": int(own["cells"].iloc[0])}
+        for found in own.to_dict("records"):
+            names = {"mean": "mean", "sd": "deviation", "low": "low", "high": "high"}
+            row |= {f"{found['metric']}_{short}": found[name] for short, name in names.items()}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def flat(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """:func:`summary` as one small mapping a mode, for ``dvc metrics`` and ``dvc exp show``."""
+    return {
+        str(row["norm"]): {name: round(float(row[name]), 6) for name in _FLAT if math.isfinite(row[name])}
+        for row in table.to_dict("records")
+    }
+
+
+def summary_markdown(document: dict[str, Any]) -> str:
+    """The modes of a verdict's document as a Markdown table, each metric's mean with its 95 % interval."""
+    rows = []
+    for mode in document["modes"]:
+        deviation = mode["accuracy"]["deviation"]
+        row = {
+            "norm": mode["norm"],
+            "cells": mode["cells"],
+            "accuracy (%)": _interval(mode["accuracy"], 100, 1),
+            "deviation over cells": "" if deviation is None else f"{100 * deviation:.1f}",
+            "macro F1 (%)": _interval(mode["f1_macro"], 100, 1),
+            "log loss (nats)": _interval(mode["log_loss"], 1, 3),
+            "calibration error (%)": _interval(mode["calibration_error"], 100, 1),
+        }
+        rows.append(row)
+    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+
+
+def cells_markdown(cells: pd.DataFrame) -> str:
+    """A row a cell as a Markdown table."""
+    return cells.to_markdown(index=False, floatfmt=".4f")
+
+
+def _interval(found: dict[str, float | None], scale: float, digits: int) -> str:
+    value, low, high = (found[name] for name in ("mean", "low", "high"))
+    if value is None or low is None or high is None:
+        return ""
+    return f"{scale * value:.{digits}f} ({scale * low:.{digits}f} to {scale * high:.{digits}f})"

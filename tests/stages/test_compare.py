@@ -1,0 +1,280 @@
+"""The comparison's stage and its reader: what they write, that it is whole, and what they refuse."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from specnorm import results, summary
+from specnorm.shards import open_shards
+from stages import compare
+from tests import made_up
+
+MODES = ("none", "waveform", "global", "channel")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace after the stage ran in it."""
+    folder = tmp_path_factory.mktemp("compare")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("DVC_ROOT", raising=False)
+        made_up.write_workspace(folder, MODES)
+        assert compare.main([]) == 0
+    return folder
+
+
+@pytest.fixture
+def workspace(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of it to spoil."""
+    shutil.copytree(finished, tmp_path / "w")
+    monkeypatch.chdir(tmp_path / "w")
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    return tmp_path / "w"
+
+
+@pytest.fixture
+def page(finished: Path) -> str:
+    return (finished / "data/comparison/report.html").read_text(encoding="utf-8")
+
+
+def change(workspace: Path, **sections: object) -> None:
+    values = yaml.safe_load((workspace / "params.yaml").read_text())
+    for name, value in sections.items():
+        values[name] = {**values[name], **value} if name != "norm" else value  # type: ignore[dict-item]
+    (workspace / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+def test_everything_is_there(finished: Path) -> None:
+    found = results.read(finished / "data/comparison")
+    figures = ["accuracy", "classes", "clip", "curves", "differences", "histograms", "noop", "statistics-raw",
+               "statistics-standardized", "time", *(f"confusion-{mode}" for mode in MODES)]  # fmt: skip
+    tables = ["cells", "classes", "confusion", "curves", "differences", "disagreements", "summary"]
+    assert set(found.files) == {
+        *(f"figures/{name}.svg" for name in figures), *(f"{name}.csv" for name in tables),
+        "table.md", "summary.json", "verdict.json", "report.html",
+    }  # fmt: skip
+
+
+def test_the_files_agree(finished: Path) -> None:
+    folder = finished / "data/comparison"
+    cells = pd.read_csv(io.BytesIO((folder / "cells.csv").read_bytes()))
+    assert len(cells) == 12
+    assert not cells.isna().any(axis=None)
+    assert b"\r" not in (folder / "cells.csv").read_bytes()
+    table = pd.read_csv(folder / "summary.csv").set_index("norm")
+    verdict = json.loads((folder / "verdict.json").read_text())
+    metrics = json.loads((folder / "summary.json").read_text())
+    for mode in verdict["modes"]:
+        mean = cells.loc[cells["norm"] == mode["norm"], "accuracy"].mean()
+        assert mode["accuracy"]["mean"] == pytest.approx(mean, rel=1e-12)
+        assert table.loc[mode["norm"], "accuracy_mean"] == pytest.approx(mean, rel=1e-12)
+        assert metrics[mode["norm"]]["accuracy_mean"] == pytest.approx(mean, abs=5e-7)  # six decimals
+    pairs = pd.read_csv(folder / "differences.csv")
+    assert list(pairs["sentence"]) == [pair["sentence"] for pair in verdict["pairs"]]
+    text = (folder / "table.md").read_text()
+    assert verdict["recommendation"] in text
+    assert all(pair["sentence"] in text for pair in verdict["pairs"])
+    assert all(effect["sentence"] in text for effect in verdict["noop"]["effects"])
+
+
+def test_the_no_op_check_finds_that_global_normalisation_cancels(finished: Path) -> None:
+    effects = results.read(finished / "data/comparison").verdict["noop"]["effects"]
+    by_name = {effect["name"]: effect for effect in effects}
+    assert set(by_name) == {"waveform against none", "global against waveform", "channel against waveform"}
+    assert "a no-op but for the padding" in by_name["global against waveform"]["sentence"]
+    assert "the effect survives" in by_name["channel against waveform"]["sentence"]
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.sources: list[str] = []
+        self.words = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.ids += [found["id"] or ""] if "id" in found else []
+        self.links += [found["href"] or ""] if "href" in found else []
+        self.sources += [found["src"] or ""] if "src" in found else []
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def test_the_page_needs_no_network_and_is_small(finished: Path, page: str) -> None:
+    read = _Page()
+    read.feed(page)
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in read.sources)
+    assert len(read.sources) == 14
+    assert all(link.startswith(("#", "data:")) for link in read.links)
+    assert {link[1:] for link in read.links if link.startswith("#")} <= set(read.ids)
+    assert len(read.ids) == len(set(read.ids))
+    assert not re.search(r"@import|url\(", page)
+    assert len(page) < 10e6
+
+
+def test_the_page_says_what_the_verdict_says(finished: Path, page: str) -> None:
+    read = _Page()
+    read.feed(page)
+    verdict = results.read(finished / "data/comparison").verdict
+    words = " ".join(read.words.split())
+    assert verdict["recommendation"] in words
+    assert verdict["title"] in words
+    for mode in verdict["modes"]:
+        accuracy = mode["accuracy"]
+        assert f"{100 * accuracy['mean']:.1f} {100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f}" in words
+    assert all(pair["sentence"] in words for pair in verdict["pairs"])
+    assert all(effect["sentence"] in words for effect in verdict["noop"]["effects"])
+    assert not re.search(r"\bnan\b|None\b|undefined", words)
+
+
+def test_the_same_cells_give_the_same_bytes(workspace: Path) -> None:
+    folder = workspace / "data/comparison"
+    first = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert compare.main([]) == 0
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == first
+
+
+def test_only_the_named_modes_folds_and_seeds_are_compared(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A stale cell of an earlier experiment may lie there; even one of other data does no harm."""
+    shards = open_shards(workspace / "data/spectrograms")
+    made_up.write_cell(workspace / "data/cells", shards, "left_over", 1, dataset="others")
+    made_up.write_cell(workspace / "data/cells", shards, "none", 1, 9)
+    norm = yaml.safe_load((workspace / "params.yaml").read_text())["norm"]
+    change(workspace, norm={name: norm[name] for name in ("global", "waveform")}, protocol={"folds": [3, 1]})
+    assert compare.main([]) == 0
+    cells = pd.read_csv(workspace / "data/comparison/cells.csv")
+    places = list(zip(cells["norm"], cells["fold"], cells["seed"], strict=True))
+    assert places == [("global", 3, 0), ("global", 1, 0), ("waveform", 3, 0), ("waveform", 1, 0)]
+    assert not (workspace / "data/comparison/figures/confusion-none.svg").exists()
+    # The baseline is not among them.
+    assert "baseline none is not among the modes: waveform stands in for it" in capsys.readouterr().out
+    assert results.read(workspace / "data/comparison").verdict["baseline"] == "waveform"
+
+
+def test_one_mode_alone_makes_a_page_too(workspace: Path) -> None:
+    norm = yaml.safe_load((workspace / "params.yaml").read_text())["norm"]
+    change(workspace, norm={"none": norm["none"]}, protocol={"folds": [2]})
+    assert compare.main([]) == 0
+    found = results.read(workspace / "data/comparison")
+    assert found.verdict["recommendation"] == "none is the only mode here: nothing was compared"
+    assert "figures/differences.svg" not in found.files
+    assert "figures/noop.svg" not in found.files
+
+
+def test_a_label_that_looks_like_markup_is_text(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = {"chirp": "<script>alert(1)</script>"}
+    read = compare.open_shards
+
+    def renamed(folder: Path) -> object:
+        shards = read(folder)
+        shards.clips["label"] = shards.clips["label"].replace(labels)
+        return shards
+
+    monkeypatch.setattr(compare, "open_shards", renamed)
+    assert compare.main([]) == 0
+    assert "<script" not in (workspace / "data/comparison/report.html").read_text()
+
+
+# The reader
+
+
+def test_the_summary_in_words(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert summary.main([str(finished / "data/comparison")]) == 0
+    printed = capsys.readouterr().out
+    verdict = results.read(finished / "data/comparison").verdict
+    assert printed.startswith(f"{verdict['title']}\n\n{verdict['recommendation']}.\n")
+    assert all(f"{pair['sentence']}.\n" in printed for pair in verdict["pairs"])
+
+
+def test_the_summary_as_json_has_the_documented_fields(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert summary.main([str(finished / "data/comparison"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    described = (made_up.ROOT / "docs/verdict.md").read_text()
+
+    def names(value: object) -> Iterator[str]:
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                yield str(name)
+                yield from names(inner)
+        if isinstance(value, list):
+            for inner in value[:1]:
+                yield from names(inner)
+
+    missing = {name for name in names(found) if f"`{name}`" not in described}
+    assert not missing
+
+
+@pytest.mark.parametrize("name", ["cells.csv", "summary.csv", "verdict.json", "report.html"])
+def test_an_edited_result_is_an_error_that_names_the_file(
+    workspace: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    path = workspace / "data/comparison" / name
+    path.write_text(path.read_text().replace("0.", "0.9", 1))
+    assert summary.main([]) == 4
+    error = capsys.readouterr().err
+    assert f"data/comparison/{name}" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_no_results_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert summary.main([str(tmp_path)]) == 4
+    assert "missing file" in capsys.readouterr().err
+
+
+# What it refuses
+
+
+def test_an_edited_history_of_a_cell_is_named(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = workspace / "data/cells/global/fold-2/seed-0/history.csv"
+    path.write_text(path.read_text().replace("1,", "1,0", 1))
+    assert compare.main([]) == 4
+    assert "data/cells/global/fold-2/seed-0/history.csv" in capsys.readouterr().err
+
+
+def test_a_fold_that_lacks_a_class_is_named(workspace: Path, capsys: pytest.CaptureFixture[str],
+                                            monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    """The audit warns of it before anything is trained; here it is an error."""
+    read = compare.open_shards
+
+    def lacking(folder: Path) -> object:
+        shards = read(folder)
+        own = (shards.clips["fold"] == 2) & (shards.clips["label"] == "tone")
+        shards.clips.loc[own, ["label", "target"]] = shards.clips.loc[~own, ["label", "target"]].iloc[0].tolist()
+        return shards
+
+    monkeypatch.setattr(compare, "open_shards", lacking)
+    for cell in (workspace / "data/cells").glob("*/fold-2/seed-0"):
+        made_up.write_cell(workspace / "data/cells", lacking(Path("data/spectrograms")), cell.parts[-3], 2, right=20)  # type: ignore[arg-type]
+    assert compare.main([]) == 3
+    error = capsys.readouterr().err
+    assert "fold 2 has no clip of class 'tone' in data/spectrograms/clips.parquet" in error
+
+
+def test_statistics_that_are_gone_are_named(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workspace / "data/statistics/fold-1/raw.json").unlink()
+    assert compare.main([]) == 4
+    assert "data/statistics/fold-1/raw.json" in capsys.readouterr().err
+
+
+def test_a_failure_leaves_the_results_of_before(workspace: Path) -> None:
+    folder = workspace / "data/comparison"
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    shutil.rmtree(workspace / "data/cells/channel/fold-3")
+    assert compare.main([]) == 4
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert np.isfinite(results.read(folder).verdict["modes"][0]["accuracy"]["mean"])
