@@ -2,13 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+PORT := 5000
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONUNBUFFERED := 1
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo repro test bench bench-gpu wheels lint ui track dag params lock clean
+.PHONY: help setup demo repro test test-demo bench bench-gpu wheels lint ui track dag params lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +30,12 @@ demo: $(READY) ## compare four modes on generated sounds: minutes, no network (J
 repro: $(READY) ## run what params.yaml says; in a fresh clone that is ESC-50 (JOBS=n)
 	$(if $(filter-out 1,$(JOBS)),python -m stages.parallel --jobs $(JOBS),dvc repro)
 
-test: $(READY) lint ## lint, types, layers, tests, and the demo from a fresh clone
-	python -m pytest
+test: $(READY) lint ## lint, types, layers, tests, and then test-demo
+	python -m pytest --ignore=tests/demo
+	@$(MAKE) --no-print-directory test-demo
+
+test-demo: $(READY) ## the demo from a fresh copy, and its pages in a browser
+	python -m pytest tests/demo
 
 lint: $(READY) ## ruff, mypy, import layers
 	ruff check .
@@ -47,8 +52,8 @@ bench-gpu: ## the same on a GPU, with this Python's own packages (no network)
 wheels: $(READY) ## collect what bench-gpu needs beside torch, for a machine without a network
 	python -m benchmarks.wheels
 
-ui: $(READY) ## open the MLflow UI on http://127.0.0.1:5000
-	mlflow ui --backend-store-uri sqlite:///mlflow.db --workers 1
+ui: $(READY) ## open the MLflow UI on http://127.0.0.1:5000 (PORT=n)
+	mlflow ui --backend-store-uri sqlite:///mlflow.db --workers 1 --port $(PORT)
 
 track: $(READY) ## mirror the results into MLflow again
 	python -m stages.track

@@ -78,7 +78,7 @@ class PairTests:
     p_permutation: float
     p_corrected_t: float  # NaN with a single fold
     p_adjusted: float  # of the permutation test, Holm's over all pairs
-    detectable: float  # the smallest true difference found with 80 % power; NaN with a single recording
+    detectable: float  # the smallest true difference found with 80 % power; NaN where nothing varied
 
     @property
     def distinguishable(self) -> bool:
@@ -328,10 +328,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def detectable(standard_error: float, recordings: int, *, pairs: int = 1) -> float:
     """The smallest true difference that a two-sided test at 5 % finds with 80 % power (Bloom 1995).
 
-    With several pairs the level is the one that Holm's correction asks of the first: 5 % over their number.
+    With several pairs the level is the one that Holm's correction asks of the first: 5 % over their number. NaN where
+    nothing varied, which is no power without end, and with a single recording.
     """
     freedom = recordings - 1
-    if freedom < 1:
+    if freedom < 1 or standard_error <= _ROUNDING:
         return float("nan")
     quantiles = stats.t.ppf(1 - (1 - LEVEL) / (2 * pairs), freedom) + stats.t.ppf(POWER, freedom)
     return float(quantiles * standard_error)

@@ -129,6 +129,8 @@ def sentence(one: str, other: str, accuracy: Interval, tests: PairTests, pairs: 
             f"{one} beats {other} by {abs(100 * accuracy.value):.1f} points, 95 % interval {low:.1f} to {high:.1f}, "
             f"adjusted p {p}"
         )
+    if low == high == 0:
+        return f"{one} and {other} are not distinguishable: they get the same clips right"
     if not math.isfinite(tests.detectable):
         return f"{one} and {other} are not distinguishable: clips of one recording are too little data"
     power = f"{low:.1f} to {high:.1f} points, and this design sees differences of {100 * tests.detectable:.1f} or more"

@@ -173,6 +173,7 @@ def test_modes_that_agree_on_every_clip_are_no_error(outcomes: Outcomes) -> None
     assert (found.value, found.low, found.high) == (0, 0, 0)
     assert (tests.p_permutation, tests.p_adjusted, tests.p_corrected_t) == (1, 1, 1)
     assert not tests.distinguishable
+    assert np.isnan(tests.detectable)  # nothing varied: the power is unknown, not endless
 
 
 @pytest.mark.parametrize("metric", METRICS)

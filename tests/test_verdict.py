@@ -148,6 +148,9 @@ def test_the_sentences() -> None:
         "global and none are not distinguishable (p 0.03, 0.18 after correction for 6 pairs): the interval of this "
         "pair alone is 0.1 to 2.5 points, and this design sees differences of 1.4 or more"
     )
+    assert say("global", "none", interval(0, 0, 0), p_values(1, 1, math.nan)) == (
+        "global and none are not distinguishable: they get the same clips right"
+    )
     assert say("global", "none", interval(0.1, 0.1, 0.1), p_values(1, 1, math.nan)) == (
         "global and none are not distinguishable: clips of one recording are too little data"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -105,3 +106,12 @@ def test_drawing_leaves_the_callers_settings() -> None:
 
 def test_the_three_for_notebooks_are_there() -> None:
     assert all(callable(getattr(plots, name)) for name in ("show_waveform", "show_spectrogram", "show_statistics"))
+
+
+def test_dvc_draws_modes_in_the_same_colours() -> None:
+    template = json.loads((ROOT / ".dvc/plots/curves_by_mode.json").read_text())
+    scale = template["spec"]["encoding"]["color"]["scale"]
+    assert scale["domain"]["unionWith"] == list(style.COLOURS)
+    assert scale["range"] == [*style.COLOURS.values(), *style._OTHERS]
+    confusion = json.loads((ROOT / ".dvc/plots/confusion_by_mode.json").read_text())
+    assert confusion["facet"]["column"]["sort"] == list(style.COLOURS)

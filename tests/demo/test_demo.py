@@ -1,25 +1,16 @@
-"""The demo, as a newcomer runs it."""
+"""The demo, as a newcomer runs it. The last test changes its workspace: whoever wants its results comes before."""
 
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tests.pipeline.project import Project, copy_of_repository
+from tests.pipeline.project import Project
 
 pytestmark = pytest.mark.pipeline
 
 DEMO = ["-S", "experiment=demo"]
 FAR_ABOVE_CHANCE = 0.35  # chance is 0.1 of 300 clips: 15 standard errors away
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
-    project = copy_of_repository(tmp_path_factory.mktemp("demo") / "clone")
-    ready = f"{sys.prefix}/.ready"  # this environment serves; a fresh clone would make its own
-    ran = project.run("make", f"--assume-old={ready}", f"VENV={sys.prefix}", "demo")
-    return project, ran.output
 
 
 def test_every_mode_is_far_above_chance(demo: tuple[Project, str]) -> None:
