@@ -7,7 +7,7 @@ compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from specnorm.metrics import METRICS, RECALL, Metric, ratio, right
+
 LEVEL = 0.95
 POWER = 0.8
 DRAWS = 10_000
-CALIBRATION_BINS = 15  # of equal width, over the probability of the predicted class
 
 _ROUNDING = 1e-12  # of sums in another order
 _BATCH = 500  # permutations at a time: bounds their memory
@@ -57,7 +58,7 @@ class Outcomes:
 
     def right(self, mode: str) -> _Float:
         """Share of the seeds that get each clip right ``[clips]``."""
-        share: _Float = np.mean([_right(each, self.targets) for each in self.probabilities[mode]], axis=0)
+        share: _Float = np.mean([right(each, self.targets) for each in self.probabilities[mode]], axis=0)
         return share
 
 
@@ -84,92 +85,6 @@ class PairTests:
     def distinguishable(self) -> bool:
         """Whether the pair's adjusted p is below 5 %."""
         return self.p_adjusted < 1 - LEVEL
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A figure that is a function of sums over clips, so that a bootstrap need only weigh those sums.
-
-    Args:
-        terms: what each clip adds, ``[clips, terms]``, from probabilities ``[clips, classes]`` and targets.
-        value: the figure ``[...]`` from sums ``[..., terms]``; NaN where nothing was drawn.
-        folded: whether it takes absolute values, so that nearly every draw lies above the figure itself.
-    """
-
-    terms: Callable[[_Float, _Int], _Float]
-    value: Callable[[_Float], _Float]
-    folded: bool = False
-
-
-def _right(probabilities: _Float, targets: _Int) -> _Float:
-    right: NDArray[np.bool_] = probabilities.argmax(axis=1) == targets
-    return right.astype(np.float64)
-
-
-def _with_count(values: _Float) -> _Float:
-    return np.stack([values, np.ones_like(values)], axis=1)
-
-
-def _ratio(over: _Float, under: _Float) -> _Float:
-    found: _Float = np.divide(over, under, out=np.full(np.shape(over), np.nan), where=under > 0)
-    return found
-
-
-def _mean(sums: _Float) -> _Float:
-    return _ratio(sums[..., 0], sums[..., 1])
-
-
-def _loss_terms(probabilities: _Float, targets: _Int) -> _Float:
-    likelihood = probabilities[np.arange(len(targets)), targets]
-    return _with_count(-np.log(np.maximum(likelihood, np.finfo(np.float32).tiny)))
-
-
-def _f1_terms(probabilities: _Float, targets: _Int) -> _Float:
-    """Right, predicted and there: a column a class each."""
-    one_hot = np.eye(probabilities.shape[1])
-    there, predicted = one_hot[targets], one_hot[probabilities.argmax(axis=1)]
-    return np.concatenate([there * predicted, predicted, there], axis=1)
-
-
-def _f1(sums: _Float) -> _Float:
-    """Mean over the classes that are there of 2 right / (predicted + there)."""
-    right, predicted, there = np.split(sums, 3, axis=-1)
-    total = predicted + there
-    by_class = np.divide(2 * right, total, out=np.zeros_like(total), where=total > 0)
-    return _ratio((by_class * (there > 0)).sum(axis=-1), (there > 0).sum(axis=-1))
-
-
-def _calibration_terms(probabilities: _Float, targets: _Int) -> _Float:
-    """Confidence less correctness, in the column of the confidence's bin; and the count."""
-    confidence = probabilities.max(axis=1)
-    column = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    gap = np.eye(CALIBRATION_BINS)[column] * (confidence - _right(probabilities, targets))[:, None]
-    return np.concatenate([gap, np.ones((len(targets), 1))], axis=1)
-
-
-def _calibration(sums: _Float) -> _Float:
-    """Expected calibration error (Guo et al. 2017, equation 3): mean gap between confidence and accuracy by bin."""
-    gaps: _Float = np.abs(sums[..., :-1]).sum(axis=-1)
-    return _ratio(gaps, sums[..., -1])
-
-
-def _recall_terms(probabilities: _Float, targets: _Int) -> _Float:
-    there = np.eye(probabilities.shape[1])[targets]
-    return np.concatenate([there * _right(probabilities, targets)[:, None], there], axis=1)
-
-
-def _recall(sums: _Float) -> _Float:
-    """Share of each class's clips that are right ``[..., classes]``."""
-    return _ratio(*np.split(sums, 2, axis=-1))
-
-
-METRICS = {
-    "accuracy": Metric(lambda probabilities, targets: _with_count(_right(probabilities, targets)), _mean),
-    "f1_macro": Metric(_f1_terms, _f1),
-    "log_loss": Metric(_loss_terms, _mean),
-    "calibration_error": Metric(_calibration_terms, _calibration, folded=True),
-}
-_RECALL = Metric(_recall_terms, _recall)
 
 
 class Bootstrap:
@@ -207,14 +122,12 @@ class Bootstrap:
 
     def by_class(self, one: str, other: str) -> list[Interval]:
         """For each class, the share of its clips that ``one`` gets right less that of ``other``, seeds averaged."""
-        first, second = (
-            _Cells([_pooled(self._outcomes, mode, _RECALL)], _RECALL, self._drawn) for mode in (one, other)
-        )
+        first, second = (_Cells([_pooled(self._outcomes, mode, RECALL)], RECALL, self._drawn) for mode in (one, other))
         point, drawn, left_out = (
             getattr(first, name) - getattr(second, name) for name in ("point", "drawn", "left_out")
         )
         return [
-            _interval(point[0, column], drawn[:, column], left_out[:, column], _RECALL)
+            _interval(point[0, column], drawn[:, column], left_out[:, column], RECALL)
             for column in range(self._outcomes.classes)
         ]
 
@@ -372,7 +285,7 @@ def _mean_of_known(values: list[_Float]) -> _Float:
     """Mean over cells of those that a draw has clips of; NaN where it has none of any."""
     stacked = np.stack(values)
     known = np.isfinite(stacked)
-    return _ratio(np.where(known, stacked, 0.0).sum(axis=0), known.sum(axis=0))
+    return ratio(np.where(known, stacked, 0.0).sum(axis=0), known.sum(axis=0))
 
 
 def _sums_by_cell(outcomes: Outcomes, mode: str, metric: Metric) -> list[tuple[_Int, _Float]]:

@@ -12,13 +12,12 @@ import numpy as np
 import pandas as pd
 
 from specnorm.cells import StoredCell
+from specnorm.metrics import CALIBRATION_BINS, METRICS
 from specnorm.normalization.fitted import FittedMode
 from specnorm.shards import Shards
 from specnorm.significance import (
-    CALIBRATION_BINS,
     DRAWS,
     LEVEL,
-    METRICS,
     POWER,
     Bootstrap,
     Interval,

@@ -14,7 +14,8 @@ from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold
 from sklearn.svm import SVC
 
 from specnorm import significance
-from specnorm.significance import METRICS, Bootstrap, Interval, Outcomes, PairTests
+from specnorm.metrics import METRICS
+from specnorm.significance import Bootstrap, Interval, Outcomes, PairTests
 
 CLASSES = 4
 

@@ -12,9 +12,10 @@ import pytest
 
 from specnorm import tables, verdict
 from specnorm.cells import StoredCell
+from specnorm.metrics import METRICS
 from specnorm.normalization.fitted import FittedMode
 from specnorm.shards import Shards
-from specnorm.significance import METRICS, Interval, Outcomes, PairTests
+from specnorm.significance import Interval, Outcomes, PairTests
 from specnorm.verdict import Verdict
 from tests import made_up
 

@@ -12,7 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from specnorm.plots.style import GRID, INK, MUTED, PAPER, colours, drawn, headline, outside, wrapped
+from specnorm.plots.style import GRID, INK, MUTED, PAPER, colours, drawn, headline, outside, short, wrapped
 
 _NUMBERED = 12  # classes up to which a confusion matrix has its shares written in
 # White to the blue of the palette: the same lightness in every mode's matrix, so that matrices compare.
@@ -153,7 +153,7 @@ def class_differences(classes: pd.DataFrame) -> Figure:
             axes.plot(value, height, "o", color=shades[name], markersize=4.5, markerfacecolor=face)
         axes.set_title(name)
         axes.grid(axis="y", visible=False)
-    panels[0].set_yticks(range(len(labels)), labels[::-1])
+    panels[0].set_yticks(range(len(labels)), [short(label) for label in labels[::-1]])
     panels[0].set_ylim(-0.7, len(labels) - 0.3)
     said = f"clips of the class that are right, less {baseline} (points); filled: the 95 % interval leaves out zero"
     figure.supxlabel(wrapped(figure, said, 13), fontsize=9, color=INK)
@@ -184,8 +184,9 @@ def confusion(table: pd.DataFrame, mode: str, labels: list[str]) -> Figure:
                 color="white" if dark else "#1f2329",  # on the colour map, which is the same on dark pages
             )  # fmt: skip
     fontsize = 8 if len(labels) <= _NUMBERED else 6
-    axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=fontsize)
-    axes.set_yticks(range(len(labels)), labels, fontsize=fontsize)
+    shown = [short(label) for label in labels]
+    axes.set_xticks(range(len(labels)), shown, rotation=90, fontsize=fontsize)
+    axes.set_yticks(range(len(labels)), shown, fontsize=fontsize)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("actual class")
     axes.grid(visible=False)

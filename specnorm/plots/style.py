@@ -60,6 +60,8 @@ _SETTINGS: Any = {  # matplotlib types its names one by one
     "ytick.labelcolor": INK,
 }
 
+_LONGEST = 23  # letters of a label on an axis
+
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -93,6 +95,15 @@ def headline(figure: Figure, text: str) -> None:
 def wrapped(figure: Figure, text: str, letters: float) -> str:
     """``text`` on lines that fit a figure, at so many letters an inch."""
     return textwrap.fill(text, max(20, int(letters * figure.get_figwidth())))
+
+
+def short(label: str) -> str:
+    """A label that leaves room for what it labels.
+
+    >>> short("a label that goes on and on")
+    'a label that goes on a…'
+    """
+    return label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
 
 
 def outside(axes: Axes, height: float, text: str, *, muted: bool = False) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from specnorm.significance import METRICS
+from specnorm.metrics import METRICS
 from specnorm.tables import summary_markdown
 
 _PARTS = {"mean": "mean", "deviation": "sd", "low": "low", "high": "high"}  # the verdict's words and those shown

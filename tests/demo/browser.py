@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from tests.pipeline.project import REPOSITORY, Project
 
@@ -80,9 +80,9 @@ class Watched:
 
 
 @contextmanager
-def watched(browser: Browser, *, width: int, height: int, scale: float = 1) -> Iterator[Watched]:
+def watched(browser: Browser, *, width: int, height: int) -> Iterator[Watched]:
     """An empty page in a profile of its own, from which nothing but this machine can be reached."""
-    context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=scale)
+    context = browser.new_context(viewport={"width": width, "height": height})
     context.set_default_timeout(1000 * PATIENCE_S)
     context.route(re.compile(r"^https?://(?!127\.0\.0\.1[:/])"), lambda route: route.abort())
     page = context.new_page()
@@ -199,14 +199,28 @@ class ComparePage:
 
     def save(self, picture: Path, metric: str) -> None:
         """Save the part that says most: the chart, the parameters that differ, and the metrics with this one."""
+        self.page.get_by_role("button", name="Toggle sidebar").click()  # six columns need its place
+        self._draw(metric)
         self.page.get_by_role("button", name="Run details").click()
         self.page.get_by_role("switch", name="Parameters - Show diff only").click()
-        expect(self.page.locator("svg").get_by_text(metric)).to_be_visible()
         self.page.get_by_role("tablist").evaluate("tabs => tabs.scrollIntoView()")
         self._metric(metric).scroll_into_view_if_needed()
         self.page.mouse.move(0, 0)  # a button under the pointer looks pressed
         self.page.wait_for_timeout(1000)  # the sections close and open with an animation
         self.page.screenshot(path=picture)
 
-    def _metric(self, name: str):
+    def _draw(self, metric: str) -> None:
+        """Let the chart show this metric, and not the first of the alphabet that it starts with."""
+        panel = self.page.get_by_role("tabpanel")
+        axis = panel.locator("svg").get_by_text(metric, exact=True)
+        panel.locator("svg.main-svg").first.wait_for()
+        if not axis.count():
+            chosen = panel.get_by_role("combobox").last
+            chosen.press("Backspace")
+            chosen.fill(metric)
+            chosen.press("Enter")
+            chosen.press("Escape")
+        axis.wait_for()
+
+    def _metric(self, name: str) -> Locator:
         return self.page.get_by_role("main").get_by_role("link", name=name, exact=True)

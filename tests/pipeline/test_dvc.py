@@ -23,7 +23,7 @@ def test_metrics_plots_and_artifacts_say_something(project: Project) -> None:
     project.dvc("plots", "show")
     page = (project.root / "dvc_plots/index.html").read_text()
     assert "accuracy by mode" in page
-    assert "training curves" in page
+    assert all(name in page for name in ("training curves", "differences", "confusion"))
     assert page.count('"norm": "global"') >= 2  # in both plots' data
     assert "training-statistics" in (project.root / "dvc.yaml").read_text()
 

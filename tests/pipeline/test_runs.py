@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import pandas as pd
 import pytest
@@ -75,6 +76,18 @@ def test_a_new_kind_of_normaliser_is_the_one_class_and_one_file_of_the_readme(pr
     assert ran.stages == fitted | {"train@per_clip-1-0"} | AFTER
     for name in files:
         (project.root / name).unlink()
+
+
+def test_the_readmes_notebook_cell_runs(project: Project) -> None:
+    (cell,) = re.findall(
+        r"```python\n(# after %matplotlib inline\n.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL
+    )
+    project.run(sys.executable, "-c", cell)
+
+
+def test_the_summary_of_a_real_run_is_json(project: Project) -> None:
+    printed = project.run(sys.executable, "-m", "specnorm.summary", "--json").output
+    assert json.loads(printed) == json.loads((project.root / "data/comparison/verdict.json").read_text())
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,15 @@ def test_a_confusion_matrix_is_in_per_cent_of_its_rows() -> None:
     assert not results.confusion(confusions(many), "none", many).axes[0].texts
 
 
+def test_labels_of_any_length_leave_room_for_the_picture() -> None:
+    labels = [f"a class whose name is a sentence of its own, number {index}" for index in range(3)]
+    for figure in (results.class_differences(classes(labels)), results.confusion(confusions(labels), "none", labels)):
+        figure.savefig(io.BytesIO(), format="png")
+        axes = figure.axes[0]
+        assert axes.get_window_extent().width > 0.2 * figure.bbox.width
+        assert all(len(label.get_text()) <= 23 for label in axes.get_yticklabels())
+
+
 def test_nothing_left_is_drawn_at_the_edge_of_a_logarithmic_axis() -> None:
     (axes,) = PICTURES["survival"]().axes
     assert all((np.asarray(line.get_xdata()) > 0).all() for line in axes.lines)

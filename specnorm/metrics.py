@@ -1,0 +1,102 @@
+"""Figures of merit as functions of sums over clips, so that a bootstrap need only weigh those sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+CALIBRATION_BINS = 15  # of equal width, over the probability of the predicted class
+
+_Float = NDArray[np.float64]
+_Int = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure that is a function of sums over clips.
+
+    Args:
+        terms: what each clip adds, ``[clips, terms]``, from probabilities ``[clips, classes]`` and targets.
+        value: the figure ``[...]`` from sums ``[..., terms]``; NaN where nothing was drawn.
+        folded: whether it takes absolute values, so that nearly every draw lies above the figure itself.
+    """
+
+    terms: Callable[[_Float, _Int], _Float]
+    value: Callable[[_Float], _Float]
+    folded: bool = False
+
+
+def right(probabilities: _Float, targets: _Int) -> _Float:
+    """1 for each clip whose most probable class is its own, else 0 ``[clips]``."""
+    found: NDArray[np.bool_] = probabilities.argmax(axis=1) == targets
+    return found.astype(np.float64)
+
+
+def _with_count(values: _Float) -> _Float:
+    return np.stack([values, np.ones_like(values)], axis=1)
+
+
+def ratio(over: _Float, under: _Float) -> _Float:
+    """``over / under``, NaN where ``under`` is none."""
+    found: _Float = np.divide(over, under, out=np.full(np.shape(over), np.nan), where=under > 0)
+    return found
+
+
+def _mean(sums: _Float) -> _Float:
+    return ratio(sums[..., 0], sums[..., 1])
+
+
+def _loss_terms(probabilities: _Float, targets: _Int) -> _Float:
+    likelihood = probabilities[np.arange(len(targets)), targets]
+    return _with_count(-np.log(np.maximum(likelihood, np.finfo(np.float32).tiny)))
+
+
+def _f1_terms(probabilities: _Float, targets: _Int) -> _Float:
+    """Right, predicted and there: a column a class each."""
+    one_hot = np.eye(probabilities.shape[1])
+    there, predicted = one_hot[targets], one_hot[probabilities.argmax(axis=1)]
+    return np.concatenate([there * predicted, predicted, there], axis=1)
+
+
+def _f1(sums: _Float) -> _Float:
+    """Mean over the classes that are there of 2 right / (predicted + there)."""
+    right, predicted, there = np.split(sums, 3, axis=-1)
+    total = predicted + there
+    by_class = np.divide(2 * right, total, out=np.zeros_like(total), where=total > 0)
+    return ratio((by_class * (there > 0)).sum(axis=-1), (there > 0).sum(axis=-1))
+
+
+def _calibration_terms(probabilities: _Float, targets: _Int) -> _Float:
+    """Confidence less correctness, in the column of the confidence's bin; and the count."""
+    confidence = probabilities.max(axis=1)
+    column = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    gap = np.eye(CALIBRATION_BINS)[column] * (confidence - right(probabilities, targets))[:, None]
+    return np.concatenate([gap, np.ones((len(targets), 1))], axis=1)
+
+
+def _calibration(sums: _Float) -> _Float:
+    """Expected calibration error (Guo et al. 2017, equation 3): mean gap between confidence and accuracy by bin."""
+    gaps: _Float = np.abs(sums[..., :-1]).sum(axis=-1)
+    return ratio(gaps, sums[..., -1])
+
+
+def _recall_terms(probabilities: _Float, targets: _Int) -> _Float:
+    there = np.eye(probabilities.shape[1])[targets]
+    return np.concatenate([there * right(probabilities, targets)[:, None], there], axis=1)
+
+
+def _recall(sums: _Float) -> _Float:
+    """Share of each class's clips that are right ``[..., classes]``."""
+    return ratio(*np.split(sums, 2, axis=-1))
+
+
+METRICS = {
+    "accuracy": Metric(lambda probabilities, targets: _with_count(right(probabilities, targets)), _mean),
+    "f1_macro": Metric(_f1_terms, _f1),
+    "log_loss": Metric(_loss_terms, _mean),
+    "calibration_error": Metric(_calibration_terms, _calibration, folded=True),
+}
+RECALL = Metric(_recall_terms, _recall)
