@@ -56,7 +56,7 @@ def _points(value: float | None) -> str:
 
 
 def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:+.1f}".replace("-", "−")
+    return "–" if value is None else f"{100 * value:+.1f}"
 
 
 def _number(value: float | None, digits: int = 3) -> str:

@@ -16,7 +16,7 @@ What was made
   {comparison}/table.md      the verdict above, and every cell
   {comparison}/verdict.json  the same for programs: `python -m specnorm.summary --json`
   {cells}/                   weights, curves and predictions of every cell
-  mlflow.db                     the same as MLflow runs: `make ui`, then tick modes and press Compare
+  mlflow.db                     the same as MLflow runs: `make ui`, then Model training, tick modes, Compare
 
 params.yaml now holds the recipe "{recipe}", so `dvc repro` means this recipe, and has nothing to do.
 

@@ -15,7 +15,8 @@ from tests.demo import browser as browsing
 from tests.demo.browser import ComparePage, Watched
 from tests.pipeline.project import Project
 
-pytestmark = pytest.mark.pipeline
+# The first test that asks for the demo is charged its minutes.
+pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(1800)]
 
 PHONE, DESKTOP = 390, 1280
 READABLE = 4.5  # WCAG 2.2, 1.4.3, level AA, for text of ordinary size

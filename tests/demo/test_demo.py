@@ -7,7 +7,8 @@ import pytest
 
 from tests.pipeline.project import Project
 
-pytestmark = pytest.mark.pipeline
+# The first test that asks for the demo is charged its minutes.
+pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(1800)]
 
 DEMO = ["-S", "experiment=demo"]
 FAR_ABOVE_CHANCE = 0.35  # chance is 0.1 of 300 clips: 15 standard errors away
