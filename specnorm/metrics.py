@@ -21,12 +21,13 @@ class Metric:
     Args:
         terms: what each clip adds, ``[clips, terms]``, from probabilities ``[clips, classes]`` and targets.
         value: the figure ``[...]`` from sums ``[..., terms]``; NaN where nothing was drawn.
-        folded: whether it takes absolute values, so that nearly every draw lies above the figure itself.
+        biased: whether draws lie off the figure itself, because it is no mean: repeated clips raise a calibration error
+            (it takes absolute values) and lower an F1 (a class's few clips get fewer).
     """
 
     terms: Callable[[_Float, _Int], _Float]
     value: Callable[[_Float], _Float]
-    folded: bool = False
+    biased: bool = False
 
 
 def right(probabilities: _Float, targets: _Int) -> _Float:
@@ -95,8 +96,8 @@ def _recall(sums: _Float) -> _Float:
 
 METRICS = {
     "accuracy": Metric(lambda probabilities, targets: _with_count(right(probabilities, targets)), _mean),
-    "f1_macro": Metric(_f1_terms, _f1),
+    "f1_macro": Metric(_f1_terms, _f1, biased=True),
     "log_loss": Metric(_loss_terms, _mean),
-    "calibration_error": Metric(_calibration_terms, _calibration, folded=True),
+    "calibration_error": Metric(_calibration_terms, _calibration, biased=True),
 }
 RECALL = Metric(_recall_terms, _recall)

@@ -254,7 +254,7 @@ def detectable(standard_error: float, recordings: int, *, pairs: int = 1) -> flo
 def _interval(value: float, drawn: _Float, left_out: _Float, metric: Metric) -> Interval:
     known = drawn[np.isfinite(drawn)]
     error = float(known.std(ddof=1)) if len(known) > 1 else float("nan")
-    if metric.folded:  # the draws tell the spread but not the place: Efron and Tibshirani 1993, section 12.3
+    if metric.biased:  # the draws tell the spread but not the place: Efron and Tibshirani 1993, section 12.3
         reach = float(special.ndtri((1 + LEVEL) / 2)) * error
         return Interval(float(value), float(value) - reach, float(value) + reach, error)
     return Interval(float(value), *bca(float(value), drawn, left_out), error)
