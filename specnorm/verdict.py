@@ -158,14 +158,23 @@ def recommend(simplest: Sequence[str], pairs: pd.DataFrame) -> tuple[str, str]:
     if not len(pairs):
         return chosen, f"{chosen} is the only mode here: nothing was compared"
     if not beaten:
-        limits = pairs["detectable"].dropna() * 100
-        power = f"; differences below {limits.min():.1f} points could not have been seen" if len(limits) else ""
-        return chosen, f"Use {chosen}: no mode beats another, and it is the simplest{power}"
+        return (
+            chosen,
+            f"Use {chosen}: no mode beats another, and it is the simplest{_power(pairs['detectable'].dropna())}",
+        )
     if chosen == simplest[0]:
         return chosen, f"Use {chosen}: it is the simplest mode, and nothing beats it"
     simpler = "; ".join(f"{' and '.join(beaten[mode])} beat{'s' * (len(beaten[mode]) == 1)} {mode}"
                         for mode in simplest[: simplest.index(chosen)])  # fmt: skip
     return chosen, f"Use {chosen}: it is the simplest mode that nothing beats ({simpler})"
+
+
+def _power(detectable: pd.Series[float]) -> str:
+    if not len(detectable):
+        return ""
+    least, most = (f"{100 * value:.1f}" for value in (detectable.min(), detectable.max()))
+    reach = f"{least} points or more" if least == most else f"{least} to {most} points or more, depending on the pair,"
+    return f"; this design sees differences of {reach} and cannot tell smaller ones"
 
 
 def document(

@@ -167,8 +167,13 @@ def test_the_simplest_mode_that_nothing_beats_is_recommended() -> None:
     nothing = pairs(("global", "none", 0.01, False), ("channel", "none", 0.02, False))
     assert verdict.recommend(modes, nothing) == (
         "none",
-        "Use none: no mode beats another, and it is the simplest; differences below 2.0 points could not have been "
-        "seen",
+        "Use none: no mode beats another, and it is the simplest; this design sees differences of 2.0 points or more "
+        "and cannot tell smaller ones",
+    )
+    unlike = nothing.assign(detectable=[0.02, 0.034])
+    assert (
+        "sees differences of 2.0 to 3.4 points or more, depending on the pair, and"
+        in verdict.recommend(modes, unlike)[1]
     )
     beaten = pairs(("channel", "none", 0.05, True), ("global", "none", 0.04, True), ("channel", "global", 0.01, False))
     assert verdict.recommend(modes, beaten) == (
