@@ -152,19 +152,21 @@ def _row(cell: StoredCell, shards: Shards) -> dict[str, object]:
     predicted = probabilities.argmax(axis=1)
     targets = expected["target"].to_numpy()
     accuracy = float(np.mean(predicted == targets))
-    # Two ways to the same share of clips; a file from another run differs by a clip at least.
-    if not np.isclose(accuracy, metrics["accuracy"], rtol=0, atol=0.5 / len(targets)):
-        raise IntegrityError(
-            "metrics of other predictions", where=cell.folder / METRICS, expected=f"accuracy {accuracy:.4f}",
-            got=metrics["accuracy"], hint=_AGAIN,
-        )  # fmt: skip
+    loss = float(-np.log(np.maximum(probabilities[np.arange(len(targets)), targets], np.finfo(np.float32).tiny)).mean())
+    # Two ways to the same figures, up to the order of float64 sums.
+    for name, expected_score in (("accuracy", accuracy), ("loss", loss)):
+        if not np.isclose(metrics[name], expected_score, rtol=1e-9, atol=1e-12):
+            raise IntegrityError(
+                "metrics of other predictions", where=cell.folder / METRICS, expected=f"{name} {expected_score}",
+                got=metrics[name], hint=_AGAIN,
+            )  # fmt: skip
     return {
         "norm": metrics["norm"],
         "fold": metrics["fold"],
         "seed": metrics["seed"],
         "accuracy": accuracy,
         "f1_macro": float(f1_score(targets, predicted, average="macro", zero_division=0)),
-        "loss": metrics["loss"],
+        "loss": loss,
         "train_seconds": run["train_seconds"],
         "total_seconds": run["total_seconds"],
         "device": run["device"],

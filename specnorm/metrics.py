@@ -30,6 +30,11 @@ class Metric:
     biased: bool = False
 
 
+def points(share: float) -> float:
+    """Hundredths, without the rounding of sums: differences of as many clips are shown alike."""
+    return round(100 * share, 9)
+
+
 def right(probabilities: _Float, targets: _Int) -> _Float:
     """1 for each clip whose most probable class is its own, else 0 ``[clips]``."""
     found: NDArray[np.bool_] = probabilities.argmax(axis=1) == targets

@@ -108,16 +108,12 @@ def table(network: nn.Module, batches: Mapping[str, tuple[Tensor, Tensor]]) -> p
 
 def sentence(name: str, row: Mapping[Any, float]) -> str:
     """A row of :func:`table` in plain words; ``name`` says which effect it is."""
-    inside, edge = row["effect_inside"], row["effect_border"]
     left = max(value for value in (row["padded_inside"], row["padded_border"]) if not math.isnan(value))
-    if left < _NOTHING:
-        return (
-            f"{name}: a no-op but for the padding. The outputs differ by {inside:.3f} inside and {edge:.2f} at the "
-            f"border, and by {left:.4f} once both inputs are padded with their own mean"
-        )
+    effect, padded, padding = (_in_words(row, what) for what in ("effect", "padded", "padding"))
+    found = "a no-op but for the padding" if left < _NOTHING else "the effect survives"
     return (
-        f"{name}: the effect survives. The outputs differ by {inside:.2f} inside and {edge:.2f} at the border, and by "
-        f"{row['padded_inside']:.2f} and {row['padded_border']:.2f} once both inputs are padded with their own mean"
+        f"{name}: {found}. The outputs differ by {effect}, and by {padded} once both inputs are padded with their own "
+        f"mean; that padding alone makes a difference of {padding} to the reference"
     )
 
 
@@ -142,6 +138,12 @@ def _first_layers(network: nn.Module) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
 
 def _centred(batch: Tensor) -> Tensor:
     return batch - batch.mean(dtype=torch.float64).to(batch.dtype)
+
+
+def _in_words(row: Mapping[Any, float], what: str) -> str:
+    said = {"inside": "inside", "border": "at the border"}
+    values = {place: row[f"{what}_{place}"] for place in said}
+    return " and ".join(f"{value:.2g} {said[place]}" for place, value in values.items() if not math.isnan(value))
 
 
 def _row(found: Survival) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from specnorm.metrics import points
 from specnorm.plots.style import colours
 
 _MOST_CLIPS = 40  # disagreements listed; the file has all
@@ -31,7 +32,7 @@ def render(
         loader=PackageLoader("specnorm", "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"points": _points, "signed": _signed, "number": _number, "p": _p}
+    environment.filters |= {"points": _points, "change": _change, "number": _number, "p": _p}
     modes = [mode["norm"] for mode in document["modes"]]
     return environment.get_template("report.html").render(
         verdict=document,
@@ -52,11 +53,14 @@ def _uri(svg: str) -> str:
 
 
 def _points(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"
+    return "–" if value is None else f"{points(value):.1f}"
 
 
-def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:+.1f}"
+def _change(value: float | None, *, share: bool = True) -> str:
+    """A difference with its sign: in points, or as it is."""
+    if value is None:
+        return "–"
+    return f"{points(value):+.1f}" if share else f"{value:+.3f}"
 
 
 def _number(value: float | None, digits: int = 3) -> str:

@@ -79,7 +79,7 @@ class PairTests:
     p_permutation: float
     p_corrected_t: float  # NaN with a single fold
     p_adjusted: float  # of the permutation test, Holm's over all pairs
-    detectable: float  # the smallest true difference found with 80 % power; NaN where nothing varied
+    detectable: float  # the smallest true difference found with 80 % power; NaN where the design finds none
 
     @property
     def distinguishable(self) -> bool:
@@ -106,7 +106,10 @@ class Bootstrap:
     def estimate(self, mode: str, metric: str) -> Interval:
         """The mean over a mode's cells of a metric."""
         cells = self._of(mode, metric)
-        return _interval(cells.point.mean(), cells.drawn, cells.left_out, METRICS[metric])
+        found = _interval(cells.point.mean(), cells.drawn, cells.left_out, METRICS[metric])
+        if METRICS[metric].biased:  # a normal interval knows nothing of the ends, and both such metrics are shares
+            return Interval(found.value, max(found.low, 0.0), min(found.high, 1.0), found.error)
+        return found
 
     def by_cell(self, mode: str, metric: str) -> _Float:
         """A metric of each of a mode's cells, seed by seed and within a seed fold by fold."""
@@ -242,12 +245,12 @@ def detectable(standard_error: float, recordings: int, *, pairs: int = 1) -> flo
     """The smallest true difference that a two-sided test at 5 % finds with 80 % power (Bloom 1995).
 
     With several pairs the level is the one that Holm's correction asks of the first: 5 % over their number. NaN where
-    nothing varied, which is no power without end, and with a single recording.
+    nothing varied, which is no power without end, and with so few recordings that no swap of them reaches the level.
     """
-    freedom = recordings - 1
-    if freedom < 1 or standard_error <= _ROUNDING:
+    level, freedom = (1 - LEVEL) / pairs, recordings - 1
+    if 2.0**-freedom >= level or standard_error <= _ROUNDING:  # the least p of a swap test is 2 of 2^recordings
         return float("nan")
-    quantiles = stats.t.ppf(1 - (1 - LEVEL) / (2 * pairs), freedom) + stats.t.ppf(POWER, freedom)
+    quantiles = stats.t.ppf(1 - level / 2, freedom) + stats.t.ppf(POWER, freedom)
     return float(quantiles * standard_error)
 
 

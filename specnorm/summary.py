@@ -25,7 +25,10 @@ def main(argv: list[str] | None = None) -> int:
     if parsed.json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
         return 0
-    print(f"{found['title']}\n\n{found['recommendation']}.\n\n{tables.summary_markdown(found)}")
+    print(f"{found['title']}\n\n{found['recommendation']}.\n")
+    if found["caveat"]:
+        print(f"{found['caveat']}.\n")
+    print(tables.summary_markdown(found))
     for pair in found["pairs"]:
         print(f"\n{pair['sentence']}.", end="")
     for effect in found["noop"]["effects"]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from specnorm.metrics import points
 from specnorm.verdict import Verdict
 
 _FLAT = ("accuracy_mean", "accuracy_sd", "accuracy_low", "accuracy_high", "f1_macro_mean", "log_loss_mean")
@@ -40,11 +41,11 @@ def summary_markdown(document: dict[str, Any]) -> str:
         row = {
             "norm": mode["norm"],
             "cells": mode["cells"],
-            "accuracy (%)": _interval(mode["accuracy"], 100, 1),
-            "deviation over cells": "" if deviation is None else f"{100 * deviation:.1f}",
-            "macro F1 (%)": _interval(mode["f1_macro"], 100, 1),
-            "log loss (nats)": _interval(mode["log_loss"], 1, 3),
-            "calibration error (%)": _interval(mode["calibration_error"], 100, 1),
+            "accuracy (%)": _interval(mode["accuracy"], 1),
+            "deviation over cells": "" if deviation is None else f"{points(deviation):.1f}",
+            "macro F1 (%)": _interval(mode["f1_macro"], 1),
+            "log loss (nats)": _interval(mode["log_loss"], 3, share=False),
+            "calibration error (%)": _interval(mode["calibration_error"], 1),
         }
         rows.append(row)
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
@@ -55,8 +56,9 @@ def cells_markdown(cells: pd.DataFrame) -> str:
     return cells.to_markdown(index=False, floatfmt=".4f")
 
 
-def _interval(found: dict[str, float | None], scale: float, digits: int) -> str:
+def _interval(found: dict[str, float | None], digits: int, *, share: bool = True) -> str:
     value, low, high = (found[name] for name in ("mean", "low", "high"))
     if value is None or low is None or high is None:
         return ""
-    return f"{scale * value:.{digits}f} ({scale * low:.{digits}f} to {scale * high:.{digits}f})"
+    value, low, high = (points(each) if share else each for each in (value, low, high))
+    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"

@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 
 from specnorm.cells import StoredCell
-from specnorm.metrics import CALIBRATION_BINS, METRICS
+from specnorm.files import fingerprint
+from specnorm.metrics import CALIBRATION_BINS, METRICS, points
 from specnorm.normalization.fitted import FittedMode
+from specnorm.normalization.identity import Identity
 from specnorm.shards import Shards
 from specnorm.significance import (
     DRAWS,
@@ -27,6 +29,8 @@ from specnorm.significance import (
 )
 
 FORMAT = 1
+
+_ONE_SEED = "Every cell was trained with one seed: how far another seed would move a mode is not in these figures"
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Verdict:
             interval, the tests, and ``sentence``.
         classes: a row a mode and class: the share of the class's clips that are right, less the baseline's.
         clips: a row a clip that some modes get right and others wrong, with the share of seeds right by mode.
+        draws: of the bootstrap and of the permutations.
     """
 
     baseline: str
@@ -52,6 +57,7 @@ class Verdict:
     pairs: pd.DataFrame
     classes: pd.DataFrame
     clips: pd.DataFrame
+    draws: int
 
 
 def outcomes(stored: Sequence[StoredCell], shards: Shards) -> Outcomes:
@@ -84,10 +90,13 @@ def held_out_clips(stored: Sequence[StoredCell], shards: Shards) -> pd.DataFrame
 def simplest_first(fitted: Mapping[str, FittedMode]) -> list[str]:
     """Modes by how much must be kept and done to use them.
 
-    The fewer values a mode has from training the simpler it is; among equals, an untouched waveform is simpler.
+    The fewer values a mode has from training the simpler it is; among equals, one that leaves the spectrogram alone,
+    and then one that leaves the waveform alone.
     """
     sizes = {mode: sum(int(np.size(values)) for values in each.state.values()) for mode, each in fitted.items()}
-    return sorted(fitted, key=lambda mode: (sizes[mode], fitted[mode].waveform != "raw"))
+    return sorted(
+        fitted, key=lambda mode: (sizes[mode], fitted[mode].kind != Identity.kind, fitted[mode].waveform != "raw")
+    )
 
 
 def decide(
@@ -113,26 +122,28 @@ def decide(
     return Verdict(
         baseline, recommended, reason, _mode_table(modes, bootstrap), table,
         _class_table(clips, bootstrap, [mode for mode in modes if mode != baseline], baseline),
-        _disagreements(found, clips),
+        _disagreements(found, clips), draws,
     )  # fmt: skip
 
 
 def sentence(one: str, other: str, accuracy: Interval, tests: PairTests, pairs: int = 1) -> str:
     """A pair in plain words, in points of accuracy (hundredths); ``pairs`` is how many were tested."""
-    low, high = 100 * accuracy.low, 100 * accuracy.high
+    low, high = points(accuracy.low), points(accuracy.high)
     if tests.distinguishable:
         if accuracy.value < 0:
             one, other, low, high = other, one, -high, -low
         p = "below 0.001" if tests.p_adjusted < 0.001 else f"{tests.p_adjusted:.2g}"
         return (
-            f"{one} beats {other} by {abs(100 * accuracy.value):.1f} points, 95 % interval {low:.1f} to {high:.1f}, "
+            f"{one} beats {other} by {abs(points(accuracy.value)):.1f} points, 95 % interval {low:.1f} to {high:.1f}, "
             f"adjusted p {p}"
         )
     if low == high == 0:
-        return f"{one} and {other} are not distinguishable: they get the same clips right"
+        return f"{one} and {other} are not distinguishable: no source recording tells them apart"
     if not math.isfinite(tests.detectable):
-        return f"{one} and {other} are not distinguishable: clips of one recording are too little data"
-    power = f"{low:.1f} to {high:.1f} points, and this design sees differences of {100 * tests.detectable:.1f} or more"
+        return f"{one} and {other} are not distinguishable: these are too few source recordings to tell any difference"
+    power = (
+        f"{low:.1f} to {high:.1f} points, and this design sees differences of {points(tests.detectable):.1f} or more"
+    )
     if tests.p_permutation < 1 - LEVEL or low > 0 or high < 0:
         return (
             f"{one} and {other} are not distinguishable (p {tests.p_permutation:.2g}, {tests.p_adjusted:.2g} after "
@@ -172,25 +183,31 @@ def recommend(simplest: Sequence[str], pairs: pd.DataFrame) -> tuple[str, str]:
 def _power(detectable: pd.Series[float]) -> str:
     if not len(detectable):
         return ""
-    least, most = (f"{100 * value:.1f}" for value in (detectable.min(), detectable.max()))
+    least, most = (f"{points(value):.1f}" for value in (detectable.min(), detectable.max()))
     reach = f"{least} points or more" if least == most else f"{least} to {most} points or more, depending on the pair,"
     return f"; this design sees differences of {reach} and cannot tell smaller ones"
 
 
+def cells_digest(cells: Sequence[StoredCell]) -> str:
+    """Of cells' content: what each was computed from, its scores, and the digests of its other files."""
+    return fingerprint([cell.metrics for cell in cells])
+
+
 def document(
-    verdict: Verdict, found: Outcomes, *, title: str, dataset: dict[str, Any], seeds: Sequence[int]
+    verdict: Verdict, found: Outcomes, stored: Sequence[StoredCell], *, title: str, dataset: dict[str, Any]
 ) -> dict[str, Any]:
     """The verdict as JSON-like values; ``docs/verdict.md`` describes the fields."""
     own = verdict.modes.groupby("norm", sort=False)
+    seeds = sorted({int(cell.metrics["seed"]) for cell in stored})
     return {
         "format": FORMAT,
         "title": title,
         "dataset": {**dataset, "recordings": found.recording_count},
         "design": {
             "folds": sorted({int(fold) for fold in found.folds}),
-            "seeds": list(seeds),
+            "seeds": seeds,
             "held_out_clips": len(found.targets),
-            "draws": DRAWS,
+            "draws": verdict.draws,
             "level": LEVEL,
             "power": POWER,
             "calibration_bins": CALIBRATION_BINS,
@@ -198,10 +215,12 @@ def document(
         "baseline": verdict.baseline,
         "recommended": verdict.recommended,
         "recommendation": verdict.recommendation,
+        "caveat": _ONE_SEED if len(seeds) == 1 else None,
         "modes": [
             {
                 "norm": mode,
                 "cells": int(rows["cells"].iloc[0]),
+                "sha256": cells_digest([cell for cell in stored if cell.metrics["norm"] == mode]),
                 **{
                     row["metric"]: {name: _number(row[name]) for name in ("mean", "low", "high", "deviation")}
                     for row in rows.to_dict("records")
@@ -216,7 +235,8 @@ def document(
 def markdown(verdict: Mapping[str, Any]) -> str:
     """The recommendation and every pair's sentence as Markdown, from :func:`document`'s values."""
     said = "\n".join(f"- {pair['sentence']}." for pair in verdict["pairs"])
-    return f"**{verdict['recommendation']}.**\n" + (f"\n{said}\n" if said else "")
+    caveat = f"\n{verdict['caveat']}.\n" if verdict["caveat"] else ""
+    return f"**{verdict['recommendation']}.**\n{caveat}" + (f"\n{said}\n" if said else "")
 
 
 def _pairs(modes: list[str], baseline: str) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ parameters of the comparison; writes `data/comparison/`. Run it with `python -m 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from typing import Any
 
@@ -52,7 +53,7 @@ def work(params: Params, _: argparse.Namespace) -> None:
 
     # 4. The page, the pictures, the tables.
     document = verdict.document(
-        decided, found, title=_title(params, shards), seeds=params.protocol.seeds,
+        decided, found, stored, title=_title(params, shards),
         dataset={"digest": shards.dataset_digest, "clips": len(shards.clips), "classes": shards.classes},
     ) | {"noop": _noop_document(survived, given, held_out_fold)}  # fmt: skip
     drawn = gallery.pictures(
@@ -112,7 +113,12 @@ def _noop_document(survived: pd.DataFrame, given: Inputs, fold: int) -> dict[str
         "fold": fold,
         "border_share": float(survived["border_share"].iloc[0]) if len(survived) else None,
         "effects": [
-            {**row, "sentence": noop.sentence(str(name), row), "name": str(name)}
+            {
+                # A picture so small that all or none of it sees padding has no inside or no border.
+                **{key: None if math.isnan(value) else value for key, value in row.items()},
+                "sentence": noop.sentence(str(name), row),
+                "name": str(name),
+            }
             for name, row in survived.to_dict("index").items()
         ],
     }

@@ -21,6 +21,7 @@ from specnorm.params import Params
 from stages import runner
 
 _LOCK_SECONDS = 20.0
+_SQLITE = "sqlite:///"
 
 
 def work(params: Params, _: argparse.Namespace) -> None:
@@ -44,10 +45,11 @@ def work(params: Params, _: argparse.Namespace) -> None:
     def load(cell: StoredCell) -> classifier.Classifier:
         return classifier.load(cell, sources(cell)["normalizer"], params.spectrogram)
 
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runner.root() / 'mlflow.db'}"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{runner.root() / 'mlflow.db'}"
+    database = Path(uri.removeprefix(_SQLITE).partition("?")[0]) if uri.startswith(_SQLITE) else None
     store = tracking.Store(
         uri=uri,
-        artifacts=runner.root() / "mlartifacts" if uri.startswith("sqlite:") else None,
+        artifacts=database.parent / "mlartifacts" if database is not None else None,
         experiment=params.tracking.experiment,
     )
     values = params.model_dump()

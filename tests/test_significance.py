@@ -276,6 +276,39 @@ def test_one_recording_is_no_evidence(outcomes: Outcomes) -> None:
     assert np.isnan(tests.detectable)
 
 
+@pytest.mark.parametrize(("pairs", "recordings"), [(1, 6), (15, 10)])
+def test_too_few_recordings_detect_nothing_because_no_swap_could_be_rare_enough(pairs: int, recordings: int) -> None:
+    least = [significance.permutation_p(np.ones(count)) for count in (recordings - 1, recordings)]
+    assert least[0] > 0.05 / pairs >= least[1]
+    assert np.isnan(significance.detectable(0.1, recordings - 1, pairs=pairs))
+    assert significance.detectable(0.1, recordings, pairs=pairs) > 0
+
+
+def test_several_modes_alike_are_told_apart_in_one_comparison_of_twenty_at_most() -> None:
+    """Four modes that differ from recording to recording and not on the whole: six pairs."""
+    generator = np.random.default_rng(6)
+    runs, fooled = 150, 0
+    for _ in range(runs):
+        chance = np.clip(0.5 + generator.normal(0, 0.15, 40) + generator.normal(0, 0.3, (4, 40)), 0, 1)
+        drawn = generator.random((4, 40, 4)) < chance[:, :, None]
+        outcomes = made({f"mode_{index}": rows.reshape(1, -1) for index, rows in enumerate(drawn)})
+        pairs = [(f"mode_{one}", f"mode_{other}") for one in range(4) for other in range(one)]
+        tests = significance.paired_tests(outcomes, Bootstrap(outcomes, draws=50), pairs, draws=600)
+        fooled += any(each.distinguishable for each in tests)
+    assert fooled <= stats.binom.ppf(0.9995, runs, 0.05)
+
+
+def test_intervals_of_shares_stay_shares() -> None:
+    right = np.ones((1, 120), bool)
+    right[0, :3] = False
+    outcomes = made({"mode": right})
+    sure = {"mode": np.eye(CLASSES)[outcomes.probabilities["mode"].argmax(-1)]}
+    for each in (outcomes, dataclasses.replace(outcomes, probabilities=sure)):
+        for metric in ("f1_macro", "calibration_error"):
+            found = Bootstrap(each, draws=300).estimate("mode", metric)
+            assert 0 <= found.low <= found.value <= found.high <= 1
+
+
 def test_more_pairs_ask_for_larger_differences() -> None:
     """Normal quantiles for many recordings: 1.960 + 0.842 for one pair, 2.935 + 0.842 for fifteen."""
     assert significance.detectable(1.0, 10**6) == pytest.approx(1.9600 + 0.8416, abs=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -24,6 +25,7 @@ from specnorm.errors import IntegrityError, ResourceError
 from specnorm.results import Results
 from specnorm.shards import Shards
 from specnorm.spectrogram import FrontEnd
+from specnorm.verdict import cells_digest
 from stages import runner, track
 from tests import builders, made_up
 
@@ -38,16 +40,23 @@ SOURCES = ("statistics", "normalizer")
 
 
 def write_results(
-    folder: Path, cells: list[StoredCell], *, recommended: str | None = None, figure: str = "a picture"
+    folder: Path,
+    cells: list[StoredCell],
+    *,
+    recommended: str | None = None,
+    figure: str = "a picture",
+    width: float = 0.125,
 ) -> Results:
     """A comparison of cells with made-up intervals."""
     modes = list(dict.fromkeys(cell.metrics["norm"] for cell in cells))
     rows = []
     for mode in modes:
-        accuracies = [cell.metrics["accuracy"] for cell in cells if cell.metrics["norm"] == mode]
+        own = [cell for cell in cells if cell.metrics["norm"] == mode]
+        accuracies = [cell.metrics["accuracy"] for cell in own]
         mean, deviation = float(np.mean(accuracies)), float(np.std(accuracies, ddof=1)) if accuracies[1:] else None
-        estimate = {"mean": mean, "low": mean - 0.125, "high": mean + 0.125, "deviation": deviation}
-        rows.append({"norm": mode, "cells": len(accuracies), **dict.fromkeys(METRICS, estimate)})
+        estimate = {"mean": mean, "low": mean - width, "high": mean + width, "deviation": deviation}
+        figures = dict.fromkeys(METRICS, estimate)
+        rows.append({"norm": mode, "cells": len(own), "sha256": cells_digest(own), **figures})
     verdict = {
         "format": 1,
         "title": "Recipe default: 21 clips",
@@ -55,6 +64,7 @@ def write_results(
         "baseline": modes[0],
         "recommended": recommended or modes[0],
         "recommendation": f"Use {recommended or modes[0]}: no mode beats another",
+        "caveat": None,
         "modes": rows,
         "pairs": [
             {"one": other, "other": one, "sentence": f"{other} and {one} are not distinguishable"}
@@ -458,6 +468,34 @@ def test_another_comparison_around_a_mode_is_shown_in_the_same_run(
     assert list(table["norm"]) == list(MODES)  # in place of the old one, and not below it
 
 
+def test_intervals_that_are_computed_otherwise_are_new_runs(
+    sync: Any, store: Any, stored: list[StoredCell], tmp_path: Path
+) -> None:
+    """A finished run's metrics are never written again, so they must not stand beside a newer note."""
+    sync(stored)
+    assert sync(stored, write_results(tmp_path / "data/comparison", stored, width=0.0625)) == (8, 0)
+    widths = {
+        round(run.data.metrics["cv/accuracy_high"] - run.data.metrics["cv/accuracy_mean"], 9)
+        for run in of_kind(store, "mode")
+    }
+    assert widths == {0.125, 0.0625}
+
+
+def test_a_mode_alone_leaves_what_a_comparison_said_of_it(
+    sync: Any, store: Any, stored: list[StoredCell], tmp_path: Path
+) -> None:
+    """`dvc exp run -S norm=global` after `dvc repro`."""
+    sync(stored)
+    (before,) = (run for run in of_kind(store, "mode") if run.info.run_name == "global")
+    experiment = client_of(store).get_experiment_by_name(store.experiment).tags["mlflow.note.content"]
+    alone = write_results(tmp_path / "alone", stored[3:], figure="a picture of one mode")
+    assert sync(stored[3:], alone) == (0, 4)
+    (after,) = (run for run in of_kind(store, "mode") if run.info.run_name == "global")
+    assert after.data.tags["mlflow.note.content"] == before.data.tags["mlflow.note.content"]
+    assert artifact(store, after, "figures/modes.svg") == "a picture"
+    assert client_of(store).get_experiment_by_name(store.experiment).tags["mlflow.note.content"] == experiment
+
+
 def test_new_figures_of_the_same_verdict_are_shown(
     sync: Any, store: Any, stored: list[StoredCell], tmp_path: Path
 ) -> None:
@@ -497,6 +535,9 @@ def test_a_comparison_of_other_cells_is_refused(sync: Any, stored: list[StoredCe
     compared = write_results(tmp_path / "data/comparison", stored)
     with pytest.raises(IntegrityError, match=r"a comparison of other cells in .*data/comparison"):
         sync(stored[:5], compared)
+    changed = dataclasses.replace(stored[1], metrics={**stored[1].metrics, "loss": 0.25})  # trained again since
+    with pytest.raises(IntegrityError, match=r"a comparison of other cells in .*data/comparison"):
+        sync([stored[0], changed, *stored[2:]], compared)
 
 
 # The stage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -105,13 +106,17 @@ def test_a_baseline_that_was_not_compared_gives_way_to_the_simplest(
     assert set(decided.classes["baseline"]) == {used}
 
 
-def test_disagreements_are_the_clips_that_modes_differ_on(decided: Verdict, found: Outcomes) -> None:
+def test_disagreements_are_the_clips_that_modes_differ_on(
+    decided: Verdict, found: Outcomes, stored: list[StoredCell], shards: Shards
+) -> None:
+    clips = verdict.held_out_clips(stored, shards)
     table = decided.clips.set_index("clip")
     shares = np.stack([found.right(mode) for mode in MODES])
     assert len(table) == np.count_nonzero(shares.min(axis=0) < shares.max(axis=0))
-    for index, clip in enumerate(["1-0.wav", "1-1.wav"]):
-        if clip in table.index:
-            assert table.loc[clip, MODES].tolist() == [found.right(mode)[index] for mode in MODES]
+    for clip, row in table.iterrows():
+        index = list(clips["clip"]).index(clip)
+        assert row[MODES].tolist() == [found.right(mode)[index] for mode in MODES]
+    assert len(table) > 5  # or this test would show little
     counts = table[MODES].mean(axis=1).tolist()
     assert counts == sorted(counts)
 
@@ -150,10 +155,10 @@ def test_the_sentences() -> None:
         "pair alone is 0.1 to 2.5 points, and this design sees differences of 1.4 or more"
     )
     assert say("global", "none", interval(0, 0, 0), p_values(1, 1, math.nan)) == (
-        "global and none are not distinguishable: they get the same clips right"
+        "global and none are not distinguishable: no source recording tells them apart"
     )
     assert say("global", "none", interval(0.1, 0.1, 0.1), p_values(1, 1, math.nan)) == (
-        "global and none are not distinguishable: clips of one recording are too little data"
+        "global and none are not distinguishable: these are too few source recordings to tell any difference"
     )
 
 
@@ -186,25 +191,29 @@ def test_the_simplest_mode_that_nothing_beats_is_recommended() -> None:
 
 
 def test_simpler_is_fewer_values_and_then_an_untouched_waveform() -> None:
-    def fitted(waveform: str, **state: list[float]) -> FittedMode:
-        return FittedMode("", "", waveform, {}, 3, state, "", None)  # type: ignore[arg-type]
+    def fitted(waveform: str, kind: str = "identity", **state: list[float]) -> FittedMode:
+        return FittedMode("", kind, waveform, {}, 3, state, "", None)  # type: ignore[arg-type]
 
     modes = {
         "channel": fitted("standardized", mean=[1, 2, 3], scale=[1, 2, 3]),
         "global": fitted("standardized", mean=[1], scale=[1]),
         "waveform": fitted("standardized"),
         "global_raw": fitted("raw", mean=[1], scale=[1]),
+        "per_clip_raw": fitted("raw", "per_clip"),
         "none": fitted("raw"),
     }
-    assert verdict.simplest_first(modes) == ["none", "waveform", "global_raw", "global", "channel"]
+    order = ["none", "waveform", "per_clip_raw", "global_raw", "global", "channel"]
+    assert verdict.simplest_first(modes) == order
 
 
-def test_the_document_is_json_without_holes(decided: Verdict, found: Outcomes) -> None:
-    document = verdict.document(decided, found, title="A title", dataset={"clips": 21}, seeds=[0])
+def test_the_document_is_json_without_holes(decided: Verdict, found: Outcomes, stored: list[StoredCell]) -> None:
+    document = verdict.document(decided, found, stored, title="A title", dataset={"clips": 21})
     again = json.loads(json.dumps(document, allow_nan=False))
     assert again == document
     assert [mode["norm"] for mode in again["modes"]] == MODES
-    assert set(again["modes"][0]) == {"norm", "cells", *METRICS}
+    assert set(again["modes"][0]) == {"norm", "cells", "sha256", *METRICS}
+    assert again["caveat"].startswith("Every cell was trained with one seed")
+    assert again["design"]["draws"] == 500
     assert again["design"]["folds"] == [1, 2, 3]
     assert again["dataset"] == {"clips": 21, "recordings": 12}
     assert len(again["pairs"]) == 6
@@ -218,7 +227,7 @@ def test_one_mode_and_one_cell_have_no_pairs_and_no_deviation(tmp_path: Path, sh
     outcomes = verdict.outcomes(cells, shards)
     clips = verdict.held_out_clips(cells, shards)
     alone = verdict.decide(outcomes, clips, simplest=["global"], baseline="none", draws=100)
-    document = verdict.document(alone, outcomes, title="One", dataset={}, seeds=[0])
+    document = verdict.document(alone, outcomes, cells, title="One", dataset={})
     assert document["pairs"] == []
     assert document["modes"][0]["accuracy"]["deviation"] is None
     assert len(alone.classes) == len(alone.clips) == 0
@@ -228,7 +237,35 @@ def test_one_mode_and_one_cell_have_no_pairs_and_no_deviation(tmp_path: Path, sh
     assert "nan" not in tables.summary_markdown(document).lower()
 
 
-def test_tables_say_what_the_verdict_says(decided: Verdict, found: Outcomes) -> None:
+def test_several_seeds_have_no_caveat(tmp_path: Path, shards: Shards) -> None:
+    cells = [made_up.write_cell(tmp_path, shards, "none", 1, seed) for seed in (3, 1)]
+    outcomes = verdict.outcomes(cells, shards)
+    alone = verdict.decide(
+        outcomes, verdict.held_out_clips(cells, shards), simplest=["none"], baseline="none", draws=50
+    )
+    document = verdict.document(alone, outcomes, cells, title="Two", dataset={})
+    assert document["caveat"] is None
+    assert document["design"]["seeds"] == [1, 3]
+
+
+def test_a_cell_of_another_content_changes_the_modes_digest(stored: list[StoredCell]) -> None:
+    own = stored[:3]
+    changed = dataclasses.replace(own[1], metrics={**own[1].metrics, "loss": 0.1})
+    assert verdict.cells_digest(own) == verdict.cells_digest(list(own))
+    assert verdict.cells_digest([own[0], changed, own[2]]) != verdict.cells_digest(own)
+
+
+def test_equal_differences_are_shown_alike() -> None:
+    """Five clips of 400 are 1.25 points either way, whatever float64 makes of it."""
+    up, down = 0.8050 - 0.7925, 0.7800 - 0.7925
+    shown = [
+        verdict.sentence("a", "b", interval(value, value, value), p_values(0.001, 0.002)).split(" by ")[1].split()[0]
+        for value in (up, down)
+    ]
+    assert shown[0] == shown[1]
+
+
+def test_tables_say_what_the_verdict_says(decided: Verdict, found: Outcomes, stored: list[StoredCell]) -> None:
     summary = tables.summary(decided)
     assert list(summary["norm"]) == MODES
     assert summary["accuracy_mean"][0] == pytest.approx(4 / 7, rel=1e-12)
@@ -236,7 +273,7 @@ def test_tables_say_what_the_verdict_says(decided: Verdict, found: Outcomes) -> 
     assert list(flat) == MODES
     assert flat["none"]["accuracy_mean"] == 0.571429
     assert len(json.dumps(flat, allow_nan=False)) < 1000  # `dvc exp show` makes a column of each
-    document = verdict.document(decided, found, title="A title", dataset={}, seeds=[0])
+    document = verdict.document(decided, found, stored, title="A title", dataset={})
     lines = tables.summary_markdown(document).splitlines()
     assert len(lines) == 2 + len(MODES)
     assert {line.count("|") for line in lines} == {8}

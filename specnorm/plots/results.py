@@ -12,6 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from specnorm.metrics import points
 from specnorm.plots.style import GRID, INK, MUTED, PAPER, colours, drawn, headline, outside, short, wrapped
 
 _NUMBERED = 12  # classes up to which a confusion matrix has its shares written in
@@ -34,7 +35,7 @@ def accuracy(modes: pd.DataFrame, cells: pd.DataFrame, *, chance: float) -> Figu
     axes = figure.subplots()
     for height, row in enumerate(reversed(modes.to_dict("records"))):
         own = 100 * cells.loc[cells["norm"] == row["norm"], "accuracy"].to_numpy(np.float64)
-        mean, low, high = (100 * row[name] for name in ("mean", "low", "high"))
+        mean, low, high = (points(row[name]) for name in ("mean", "low", "high"))
         shade = shades[row["norm"]]
         axes.barh(height, mean, height=0.72, color=shade, alpha=0.28)
         # A cell keeps its height in every bar, the first on top, so that close dots stay apart and folds compare.
@@ -72,9 +73,9 @@ def differences(pairs: pd.DataFrame, *, title: str) -> Figure:
     limits = []
     rows = pairs.to_dict("records")[::-1]
     for height, row in enumerate(rows):
-        value, low, high = (100 * row[f"accuracy_{name}"] for name in ("difference", "low", "high"))
+        value, low, high = (points(row[f"accuracy_{name}"]) for name in ("difference", "low", "high"))
         shade = shades[row["one"]]
-        seen = 100 * row["detectable"]
+        seen = points(row["detectable"])
         if math.isfinite(seen):
             axes.barh(height, 2 * seen, left=-seen, height=0.78, color=GRID, alpha=0.45, linewidth=0)
         _whisker(axes, height, low, high, shade)
@@ -259,33 +260,31 @@ def survival(rows: pd.DataFrame) -> Figure:
     """How much of each mode is left behind the first normalisation layer.
 
     Args:
-        rows: a row an effect, named by the index, with ``effect_inside``, ``effect_border``, ``padded_inside`` and
-            ``padded_border`` in deviations of the layer's output.
+        rows: a row an effect, named by the index, with ``effect_``, ``padded_`` and ``padding_`` ``inside`` and
+            ``border``, in deviations of the layer's output.
     """
     figure = Figure(figsize=(7.5, 1.7 + 0.5 * len(rows)))
     axes = figure.subplots()
     kinds = {
-        "effect_inside": ("o", INK, True), "effect_border": ("s", INK, True),
-        "padded_inside": ("o", MUTED, False), "padded_border": ("s", MUTED, False),
-    }  # fmt: skip
-    labels = {
-        "effect_inside": "inside", "effect_border": "at the border",
-        "padded_inside": "inside, padded with the mean", "padded_border": "at the border, padded with the mean",
-    }  # fmt: skip
+        "effect_inside": ("o", INK, INK, "inside"),
+        "effect_border": ("s", INK, INK, "at the border"),
+        "padded_inside": ("o", MUTED, "none", "inside, padded with the mean"),
+        "padded_border": ("s", MUTED, "none", "at the border, padded with the mean"),
+        "padding_inside": ("+", MUTED, MUTED, "the padding alone, inside"),
+        "padding_border": ("x", MUTED, MUTED, "the padding alone, at the border"),
+    }
     least = 1e-5
-    for kind, (marker, colour, filled) in kinds.items():
+    for kind, (marker, shade, face, label) in kinds.items():
         heights = np.arange(len(rows))[::-1] + (0.14 if kind.endswith("inside") else -0.14)
-        axes.plot(
-            np.maximum(rows[kind], least), heights, marker, color=colour, markersize=6.5,
-            markerfacecolor=colour if filled else "none", label=labels[kind],
-        )  # fmt: skip
+        values = np.maximum(rows[kind].astype(float), least)
+        axes.plot(values, heights, marker, color=shade, markersize=6.5, markerfacecolor=face, label=label)
     axes.set_xscale("log")
     axes.set_xlim(least, 5)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_yticks(range(len(rows)), list(rows.index)[::-1])
     axes.set_xlabel("difference behind the first normalisation layer (its deviations, root mean square)")
     axes.grid(axis="y", visible=False)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
     headline(figure, "What the first normalisation layer leaves of each mode")
     return figure
 

@@ -6,14 +6,11 @@ import functools
 import io
 import textwrap
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
-from specnorm.files import atomic_path
 
 # Okabe and Ito's colour-blind-safe palette, whose black is a shade lighter here: matplotlib leaves black out of an SVG.
 COLOURS = {
@@ -89,7 +86,7 @@ def colours(modes: list[str]) -> dict[str, str]:
 
 def headline(figure: Figure, text: str) -> None:
     """Say above a figure what to see in it, on as many lines as its width asks for."""
-    figure.suptitle(wrapped(figure, text, 10.5), x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
+    figure.suptitle(wrapped(figure, text, 11), x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
 
 
 def wrapped(figure: Figure, text: str, letters: float) -> str:
@@ -129,18 +126,3 @@ def svg(figure: Figure) -> str:
     start = text.index("<svg")
     end = text.index(">", start) + 1
     return text[start:end] + sheet + text[end:]
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as ``.svg`` or ``.png``.
-
-    A PNG gets a white background: its viewer's own may be dark.
-
-    Raises:
-        ResourceError: it cannot be written.
-    """
-    with atomic_path(path) as partial, mpl.rc_context(_SETTINGS):
-        if path.suffix == ".svg":
-            partial.write_text(svg(figure), encoding="utf-8")
-        else:
-            figure.savefig(partial, format="png", dpi=150, facecolor="white")

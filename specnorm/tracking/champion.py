@@ -23,8 +23,9 @@ from specnorm.classifier import Classifier
 from specnorm.errors import ResourceError
 from specnorm.files import fingerprint
 from specnorm.results import Results
-from specnorm.tracking.runs import cell_fingerprint, content, dataset_name, mode_fingerprint
+from specnorm.tracking.runs import cell_fingerprint, dataset_name, mode_fingerprint
 from specnorm.tracking.store import FINGERPRINT, Store, opened, runs_with
+from specnorm.verdict import cells_digest
 
 ALIAS = "champion"
 _LAYOUT = 1  # of what a version holds: raise it with any change, so that a new version is made
@@ -78,13 +79,13 @@ def _version(
 ) -> str:
     """The number of the version with the first cell's model, which is made where there is none."""
     cell, classes = cells[0], verdict["dataset"]["classes"]
-    mark = fingerprint(["champion", _LAYOUT, content(cell), classes])
+    mark = fingerprint(["champion", _LAYOUT, cells_digest([cell]), classes])
     known = client.search_model_versions(f"name = '{name}' and tags.`{FINGERPRINT}` = '{mark}'")
     if known:
         return str(known[0].version)
     classifier = load(cell)
     facts = {name: cell.metrics[name] for name in ("norm", "fold", "seed")}
-    parent = mode_fingerprint(facts["norm"], cells)
+    parent = mode_fingerprint(next(mode for mode in verdict["modes"] if mode["norm"] == facts["norm"]))
     runs = [runs_with(client, experiment, each)[0].info.run_id for each in (cell_fingerprint(parent, cell), parent)]
     metadata = {**facts, "classes": classes, "sample_rate": classifier.front_end.params.sample_rate}
     model = _logged(client, experiment, runs, mark, classifier, metadata)

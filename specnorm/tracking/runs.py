@@ -22,6 +22,7 @@ from specnorm.plots.style import colours
 from specnorm.results import FIGURES, MANIFEST, REPORT, Results
 from specnorm.tracking import shown
 from specnorm.tracking.store import FINGERPRINT, Store, opened, runs_with
+from specnorm.verdict import cells_digest
 
 _LAYOUT = 2  # of what a run holds: raise it with any change, so that runs of the old layout are left and logged anew
 
@@ -44,10 +45,11 @@ def sync(
 ) -> tuple[int, int]:
     """Add to the store what it does not hold yet; returns the number of runs added and of runs there before.
 
-    A run is known by the fingerprint of its cells' content, so the same results are never logged twice, whatever they
-    are called and wherever they were made. A run that was left half-written is deleted and written anew. A mode whose
-    set of cells changed gets a new run; the old one stays, as the older result that it is. What a mode's run says of
-    the other modes is brought up to date without a new run.
+    A run is known by the fingerprint of its cells' content and figures, so the same results are never logged twice,
+    whatever they are called and wherever they were made. A run that was left half-written is deleted and written anew.
+    A mode whose set of cells or whose figures changed gets a new run; the old one stays, as the older result that it is.
+    What a mode's run says of the other modes is brought up to date without a new run; a later run of that mode alone
+    leaves it as it is.
 
     Args:
         results: the comparison of the cells.
@@ -62,7 +64,8 @@ def sync(
     """
     _check(results, cells)
     with opened(store) as (client, experiment):
-        client.set_experiment_tag(experiment.experiment_id, _NOTE, shown.summary(results.verdict))
+        if len(results.verdict["modes"]) > 1 or _NOTE not in experiment.tags:
+            client.set_experiment_tag(experiment.experiment_id, _NOTE, shown.summary(results.verdict))
         added = known = 0
         for mode in results.verdict["modes"]:
             own = [cell for cell in cells if cell.metrics["norm"] == mode["norm"]]
@@ -77,19 +80,14 @@ def sync(
     return added, known
 
 
-def mode_fingerprint(mode: str, cells: list[StoredCell]) -> str:
-    """Of a mode's run: the content of its cells."""
-    return fingerprint(["mode", _LAYOUT, mode, [content(cell) for cell in cells]])
+def mode_fingerprint(mode: dict[str, Any]) -> str:
+    """Of a mode's run: the content of its cells, and the figures that were made of them."""
+    return fingerprint(["mode", _LAYOUT, mode["norm"], mode["sha256"], shown.numbers(mode)])
 
 
 def cell_fingerprint(parent: str, cell: StoredCell) -> str:
     """Of a cell's run, below the mode's run with the fingerprint ``parent``."""
-    return fingerprint(["cell", parent, content(cell)])
-
-
-def content(cell: StoredCell) -> list[str]:
-    """What a cell is: what it was computed from, and what came out."""
-    return [cell.metrics["fingerprint"], fingerprint(cell.metrics), cell.history.to_csv(index=False)]
+    return fingerprint(["cell", parent, cells_digest([cell])])
 
 
 def dataset_name(params: dict[str, Any]) -> str:
@@ -145,9 +143,9 @@ class _Run:
 
 
 def _check(results: Results, cells: list[StoredCell]) -> None:
-    compared = {mode["norm"]: mode["cells"] for mode in results.verdict["modes"]}
-    norms = [cell.metrics["norm"] for cell in cells]
-    found = {norm: norms.count(norm) for norm in norms}
+    compared = {mode["norm"]: mode["sha256"] for mode in results.verdict["modes"]}
+    norms = dict.fromkeys(cell.metrics["norm"] for cell in cells)
+    found = {norm: cells_digest([cell for cell in cells if cell.metrics["norm"] == norm]) for norm in norms}
     if compared != found:
         raise IntegrityError(
             "a comparison of other cells", where=results.folder, expected=found, got=compared, hint="Run `dvc repro`"
@@ -163,7 +161,7 @@ def _mode_run(
     clips = results.verdict["dataset"]["clips"]
     return _Run(
         name=norm,
-        fingerprint=mode_fingerprint(norm, cells),
+        fingerprint=mode_fingerprint(mode),
         params=_settings(norm, cells, results, params, tags) | {"fold": "all", "seed": "all"},
         tags=tags | {"kind": "mode", "mlflow.runColor": _colour(norm, results)},
         metrics=[
@@ -250,7 +248,9 @@ def _colour(norm: str, results: Results) -> str:
 def _refresh(client: MlflowClient, run_id: str, results: Results, norm: str, cells: list[StoredCell]) -> None:
     """Bring up to date what a mode's run says of the whole comparison."""
     current = fingerprint([_LAYOUT, sha256_file(results.folder / MANIFEST)])  # of the verdict and of all its files
-    if client.get_run(run_id).data.tags.get(_COMPARISON) == current:
+    known = client.get_run(run_id).data.tags.get(_COMPARISON)
+    # One mode alone has nothing to add to what a comparison said of it.
+    if known == current or (known is not None and len(results.verdict["modes"]) == 1):
         return
     for name in results.files:
         if name == REPORT or name.startswith(f"{FIGURES}/"):

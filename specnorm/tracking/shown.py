@@ -24,7 +24,8 @@ def table(verdict: dict[str, Any]) -> pd.DataFrame:
 
 def summary(verdict: dict[str, Any]) -> str:
     """The comparison in Markdown: what was compared, what is recommended, a row a mode."""
-    return f"### {verdict['title']}\n\n{verdict['recommendation']}.\n\n{summary_markdown(verdict)}\n"
+    caveat = f"\n\n{verdict['caveat']}." if verdict["caveat"] else ""
+    return f"### {verdict['title']}\n\n{verdict['recommendation']}.{caveat}\n\n{summary_markdown(verdict)}\n"
 
 
 def note(verdict: dict[str, Any], mode: str) -> str:

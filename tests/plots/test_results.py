@@ -75,8 +75,9 @@ def confusions(labels: list[str]) -> pd.DataFrame:
 
 
 def survivals() -> pd.DataFrame:
-    names = ["effect_inside", "effect_border", "padded_inside", "padded_border"]
-    return pd.DataFrame([[0.05, 0.9, 0.0, 0.0002], [0.2, 0.5, 0.2, 0.3]], ["global against a", "b against a"], names)
+    names = [f"{what}_{place}" for what in ("effect", "padded", "padding") for place in ("inside", "border")]
+    rows = [[0.05, 0.9, 0.0, 0.0002, 0.06, 1.0], [0.2, 0.5, 0.2, 0.3, 0.06, 1.0]]
+    return pd.DataFrame(rows, ["global against a", "b against a"], names)
 
 
 LABELS = ["cat", "dog", "rain"]

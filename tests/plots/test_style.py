@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import matplotlib as mpl
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from PIL import Image
 
 from specnorm import plots
-from specnorm.errors import ResourceError
 from specnorm.plots import style
 from tests.made_up import ROOT
 
@@ -80,22 +77,9 @@ def test_an_svg_has_no_background_no_date_and_no_address_to_fetch() -> None:
     assert style.svg(picture()) == text
 
 
-def test_every_named_ink_is_written_as_the_rules_expect(tmp_path: Path) -> None:
+def test_every_named_ink_is_written_as_the_rules_expect() -> None:
     for colour in style._DARK:
         assert f"stroke: {colour}" in style.svg(picture(colour)).partition("</style>")[2]
-
-
-def test_a_png_has_a_white_page(tmp_path: Path) -> None:
-    style.save(picture(), tmp_path / "a.png")
-    assert Image.open(tmp_path / "a.png").convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)
-    style.save(picture(), tmp_path / "a.svg")
-    assert (tmp_path / "a.svg").read_text() == style.svg(picture())
-
-
-def test_a_place_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ResourceError, match=r"a\.svg"):
-        style.save(picture(), tmp_path / "file/a.svg")
 
 
 def test_drawing_leaves_the_callers_settings() -> None:
