@@ -47,9 +47,9 @@ def sync(
 
     A run is known by the fingerprint of its cells' content and figures, so the same results are never logged twice,
     whatever they are called and wherever they were made. A run that was left half-written is deleted and written anew.
-    A mode whose set of cells or whose figures changed gets a new run; the old one stays, as the older result that it is.
-    What a mode's run says of the other modes is brought up to date without a new run; a later run of that mode alone
-    leaves it as it is.
+    A mode whose set of cells or whose figures changed gets a new run; the old one stays, as the older result that it
+    is. What a mode's run says of the other modes is brought up to date without a new run; a later run of that mode
+    alone leaves it as it is.
 
     Args:
         results: the comparison of the cells.
