@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page
 
+from specnorm.metrics import points
 from tests.demo import browser as browsing
 from tests.demo.browser import ComparePage, Watched
 from tests.pipeline.project import Project
@@ -106,7 +107,7 @@ def test_the_report_says_what_the_comparison_found(page: Page, comparison: Path,
     assert json.loads((comparison / "verdict.json").read_text())["recommendation"] in text
     for mode, mean in accuracy.items():
         row = page.get_by_role("row").filter(has=page.get_by_text(mode, exact=True)).first.inner_text()
-        assert f"{100 * mean:.1f}" in row, row
+        assert f"{points(mean):.1f}" in row, row
 
 
 def test_every_picture_of_the_report_is_one(page: Page) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from specnorm.metrics import points
 from tests.pipeline.project import Project
 
 # The first test that asks for the demo is charged its minutes.
@@ -26,7 +27,7 @@ def test_it_ends_with_its_table_and_what_to_type_next(demo: tuple[Project, str])
     end = output[output.rindex("# Recipe demo") :]
     summary = pd.read_csv(project.root / "data/comparison/summary.csv")
     for row in summary.itertuples():
-        assert f"{100 * row.accuracy_mean:.1f} ({100 * row.accuracy_low:.1f} to" in end
+        assert f"{points(row.accuracy_mean):.1f} ({points(row.accuracy_low):.1f} to" in end
     assert "dvc exp run -S experiment=demo -S norm=global" in end
     for line in end.partition("What was made")[2].partition("params.yaml")[0].splitlines():
         if line.strip():

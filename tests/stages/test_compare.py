@@ -18,6 +18,7 @@ import yaml
 
 from specnorm import noop, results, summary
 from specnorm.inputs import Inputs
+from specnorm.metrics import points
 from specnorm.shards import open_shards
 from specnorm.xresnet import xresnet18
 from stages import compare
@@ -139,7 +140,8 @@ def test_the_page_says_what_the_verdict_says(finished: Path, page: str) -> None:
     assert verdict["title"] in words
     for mode in verdict["modes"]:
         accuracy = mode["accuracy"]
-        assert f"{100 * accuracy['mean']:.1f} {100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f}" in words
+        mean, low, high = (points(accuracy[name]) for name in ("mean", "low", "high"))
+        assert f"{mean:.1f} {low:.1f} to {high:.1f}" in words
     assert all(pair["sentence"] in words for pair in verdict["pairs"])
     assert all(effect["sentence"] in words for effect in verdict["noop"]["effects"])
     assert not re.search(r"\bnan\b|None\b|undefined", words)
