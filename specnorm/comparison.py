@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, f1_score
+from sklearn.metrics import confusion_matrix
 
 from specnorm.cells import HISTORY, METRICS, PREDICTIONS, PROBABILITY, RUN, StoredCell
 from specnorm.errors import DataError, IntegrityError
+from specnorm.metrics import METRICS as SCORES
 from specnorm.shards import INDEX, Shards
 
 _SHARED = ("dataset", "front_end", "model", "train")  # what must be equal in every cell of a fair comparison
@@ -149,10 +150,10 @@ def _row(cell: StoredCell, shards: Shards) -> dict[str, object]:
     # 1e-3 leaves room for float32 rounding; a NaN fails both.
     if not (np.all(probabilities >= 0) and np.allclose(probabilities.sum(axis=1), 1.0, rtol=0, atol=1e-3)):
         raise IntegrityError("predictions that are not probabilities", where=cell.folder / PREDICTIONS, hint=_AGAIN)
-    predicted = probabilities.argmax(axis=1)
-    targets = expected["target"].to_numpy()
-    accuracy = float(np.mean(predicted == targets))
-    loss = float(-np.log(np.maximum(probabilities[np.arange(len(targets)), targets], np.finfo(np.float32).tiny)).mean())
+    targets = expected["target"].to_numpy(np.int64)
+    accuracy, f1_macro, loss = (
+        SCORES[name].of(probabilities, targets) for name in ("accuracy", "f1_macro", "log_loss")
+    )
     # Two ways to the same figures, up to the order of float64 sums.
     for name, expected_score in (("accuracy", accuracy), ("loss", loss)):
         if not np.isclose(metrics[name], expected_score, rtol=1e-9, atol=1e-12):
@@ -165,7 +166,7 @@ def _row(cell: StoredCell, shards: Shards) -> dict[str, object]:
         "fold": metrics["fold"],
         "seed": metrics["seed"],
         "accuracy": accuracy,
-        "f1_macro": float(f1_score(targets, predicted, average="macro", zero_division=0)),
+        "f1_macro": f1_macro,
         "loss": loss,
         "train_seconds": run["train_seconds"],
         "total_seconds": run["total_seconds"],

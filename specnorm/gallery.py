@@ -71,10 +71,8 @@ def pictures(
     if len(modes) > 1:
         pairs = verdict.pairs
         beats = int(pairs["distinguishable"].sum())
-        title = f"{beats} of {len(pairs)} pairs can be told apart (filled)" if beats else "No pair can be told apart"
-        found["differences"] = results.differences(
-            pairs, title=f"Differences in accuracy: {title[0].lower()}{title[1:]}"
-        )
+        title = f"{beats} of {len(pairs)} pairs can be told apart (filled)" if beats else "no pair can be told apart"
+        found["differences"] = results.differences(pairs, title=f"Differences in accuracy: {title}")
         found["classes"] = results.class_differences(verdict.classes)
     found["clip"] = one_clip(example, inputs, params)
     histograms = {mode: inputs.histogram(mode) for mode in modes}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -34,10 +35,12 @@ class Inputs:
 
     def of(self, mode: str) -> Tensor:
         """What the network is given ``[clips, 1, bins, frames]``."""
-        each = self.fitted[mode]
+        return self._given[mode]
+
+    @cached_property
+    def _given(self) -> dict[str, Tensor]:
         with torch.no_grad():
-            given: Tensor = each.build()(self.levels[each.waveform])
-        return given
+            return {mode: each.build()(self.levels[each.waveform]) for mode, each in self.fitted.items()}
 
     def untouched(self, mode: str) -> bool:
         """Whether the mode hands the dB spectrogram over as it is."""
@@ -55,9 +58,11 @@ class Inputs:
         """
         found = {}
         for mode, each in self.fitted.items():
-            waveform: Waveform = "raw" if self.untouched(mode) else each.waveform
-            if each.waveform != waveform or not self.untouched(mode):
-                found[f"{mode} against {UNTOUCHED[waveform]}"] = (self.levels[waveform], self.of(mode))
+            untouched = self.untouched(mode)
+            if untouched and each.waveform == "raw":
+                continue  # the reference itself
+            waveform: Waveform = "raw" if untouched else each.waveform
+            found[f"{mode} against {UNTOUCHED[waveform]}"] = (self.levels[waveform], self.of(mode))
         return found
 
     def histogram(self, mode: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

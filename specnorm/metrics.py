@@ -29,10 +29,23 @@ class Metric:
     value: Callable[[_Float], _Float]
     biased: bool = False
 
+    def of(self, probabilities: _Float, targets: _Int) -> float:
+        """The figure of all the clips."""
+        return float(self.value(self.terms(probabilities, targets).sum(axis=0)))
+
 
 def points(share: float) -> float:
     """Hundredths, without the rounding of sums: differences of as many clips are shown alike."""
     return round(100 * share, 9)
+
+
+def p_shown(p: float) -> str:
+    """A p-value in two digits.
+
+    >>> p_shown(0.0004), p_shown(0.0123)
+    ('< 0.001', '0.012')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
 def right(probabilities: _Float, targets: _Int) -> _Float:

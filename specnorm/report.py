@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from specnorm.metrics import points
+from specnorm.metrics import p_shown, points
 from specnorm.plots.style import colours
 
 _MOST_CLIPS = 40  # disagreements listed; the file has all
@@ -68,6 +68,4 @@ def _number(value: float | None, digits: int = 3) -> str:
 
 
 def _p(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.2g}"
+    return "–" if value is None else p_shown(value)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from specnorm.errors import IntegrityError
-from specnorm.files import read_json, write_bytes, write_json
+from specnorm.files import read_json, sha256_file, write_bytes, write_json
 
 FORMAT = 1
 MANIFEST, VERDICT, REPORT, FIGURES = "manifest.json", "verdict.json", "report.html", "figures"
@@ -54,7 +54,7 @@ def read(folder: Path) -> Results:
     for name, expected in digests.items():
         path = folder / name
         try:
-            found = hashlib.sha256(path.read_bytes()).hexdigest()
+            found = sha256_file(path)
         except OSError as error:
             raise IntegrityError("unreadable file", where=path, got=error.strerror, hint=_AGAIN) from error
         if found != expected:

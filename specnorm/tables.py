@@ -7,22 +7,22 @@ from typing import Any
 
 import pandas as pd
 
-from specnorm.metrics import points
-from specnorm.verdict import Verdict
+from specnorm.metrics import METRICS, points
 
+_PARTS = {"mean": "mean", "deviation": "sd", "low": "low", "high": "high"}  # the verdict's words and those shown
 _FLAT = ("accuracy_mean", "accuracy_sd", "accuracy_low", "accuracy_high", "f1_macro_mean", "log_loss_mean")
 
 
-def summary(verdict: Verdict) -> pd.DataFrame:
-    """A row a mode: ``norm``, ``cells``, then for each metric ``_mean``, ``_sd``, ``_low`` and ``_high``."""
-    rows = []
-    for mode, own in verdict.modes.groupby("norm", sort=False):
-        row: dict[str, Any] = {"norm": mode, "cells": int(own["cells"].iloc[0])}
-        for found in own.to_dict("records"):
-            names = {"mean": "mean", "sd": "deviation", "low": "low", "high": "high"}
-            row |= {f"{found['metric']}_{short}": found[name] for short, name in names.items()}
-        rows.append(row)
-    return pd.DataFrame(rows)
+def numbers(mode: dict[str, Any]) -> dict[str, float | None]:
+    """A mode of a verdict's document, flat: ``accuracy_mean``, ``accuracy_sd``, ``accuracy_low``, ..."""
+    return {f"{metric}_{shown}": mode[metric][part] for metric in METRICS for part, shown in _PARTS.items()}
+
+
+def summary(document: dict[str, Any]) -> pd.DataFrame:
+    """A row a mode: ``norm``, ``cells``, then its :func:`numbers`, NaN where there is none."""
+    modes = document["modes"]
+    values = pd.DataFrame([numbers(mode) for mode in modes], dtype=float)
+    return pd.concat([pd.DataFrame([{"norm": mode["norm"], "cells": mode["cells"]} for mode in modes]), values], axis=1)
 
 
 def flat(table: pd.DataFrame) -> dict[str, dict[str, float]]:

@@ -71,7 +71,7 @@ def work(params: Params, _: argparse.Namespace) -> None:
     page = report.render(
         document, figures, cells=compared.cells, clips=decided.clips, provenance=_provenance(params, shards, stored)
     )
-    summary = tables.summary(decided)
+    summary = tables.summary(document)
     frames = {
         "cells": compared.cells, "curves": compared.curves, "confusion": compared.confusion, "summary": summary,
         "differences": decided.pairs, "classes": decided.classes, "disagreements": decided.clips,

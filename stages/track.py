@@ -21,7 +21,6 @@ from specnorm.params import Params
 from stages import runner
 
 _LOCK_SECONDS = 20.0
-_SQLITE = "sqlite:///"
 
 
 def work(params: Params, _: argparse.Namespace) -> None:
@@ -45,8 +44,8 @@ def work(params: Params, _: argparse.Namespace) -> None:
     def load(cell: StoredCell) -> classifier.Classifier:
         return classifier.load(cell, sources(cell)["normalizer"], params.spectrogram)
 
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{runner.root() / 'mlflow.db'}"
-    database = Path(uri.removeprefix(_SQLITE).partition("?")[0]) if uri.startswith(_SQLITE) else None
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runner.root() / 'mlflow.db'}"
+    database = tracking.database(uri)
     store = tracking.Store(
         uri=uri,
         artifacts=database.parent / "mlartifacts" if database is not None else None,

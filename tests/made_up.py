@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 import yaml
 from torch import nn
@@ -28,6 +30,15 @@ CLASSES = ("cat", "dog", "rain")
 PER_FOLD = 7  # clips
 
 Change = Callable[[dict[str, Any]], None]
+
+
+@contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Be in a folder that no outer pipeline owns, as a stage is; for fixtures of more than one test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("DVC_ROOT", raising=False)
+        yield
 
 
 def write_shards(folder: Path, *, dataset: str = "the clips") -> Shards:

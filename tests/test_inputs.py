@@ -21,9 +21,7 @@ MODES = ("none", "waveform", "global_raw", "channel_raw", "global", "channel")
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("inputs")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("DVC_ROOT", raising=False)
+    with made_up.working_in(folder):
         made_up.fit_modes(folder, MODES)
     return folder
 

@@ -231,7 +231,7 @@ def test_one_mode_and_one_cell_have_no_pairs_and_no_deviation(tmp_path: Path, sh
     assert document["pairs"] == []
     assert document["modes"][0]["accuracy"]["deviation"] is None
     assert len(alone.classes) == len(alone.clips) == 0
-    summary = tables.summary(alone)
+    summary = tables.summary(document)
     assert math.isnan(summary["accuracy_sd"][0])
     assert "accuracy_sd" not in tables.flat(summary)["global"]
     assert "nan" not in tables.summary_markdown(document).lower()
@@ -266,14 +266,14 @@ def test_equal_differences_are_shown_alike() -> None:
 
 
 def test_tables_say_what_the_verdict_says(decided: Verdict, found: Outcomes, stored: list[StoredCell]) -> None:
-    summary = tables.summary(decided)
+    document = verdict.document(decided, found, stored, title="A title", dataset={})
+    summary = tables.summary(document)
     assert list(summary["norm"]) == MODES
     assert summary["accuracy_mean"][0] == pytest.approx(4 / 7, rel=1e-12)
     flat = tables.flat(summary)
     assert list(flat) == MODES
     assert flat["none"]["accuracy_mean"] == 0.571429
     assert len(json.dumps(flat, allow_nan=False)) < 1000  # `dvc exp show` makes a column of each
-    document = verdict.document(decided, found, stored, title="A title", dataset={})
     lines = tables.summary_markdown(document).splitlines()
     assert len(lines) == 2 + len(MODES)
     assert {line.count("|") for line in lines} == {8}

@@ -12,7 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from specnorm.metrics import points
+from specnorm.metrics import p_shown, points
 from specnorm.plots.style import GRID, INK, MUTED, PAPER, colours, drawn, headline, outside, short, wrapped
 
 _NUMBERED = 12  # classes up to which a confusion matrix has its shares written in
@@ -81,8 +81,7 @@ def differences(pairs: pd.DataFrame, *, title: str) -> Figure:
         _whisker(axes, height, low, high, shade)
         face = shade if row["distinguishable"] else PAPER
         axes.plot(value, height, "o", color=shade, markerfacecolor=face, markersize=6.5, markeredgewidth=1.6)
-        p = "< 0.001" if row["p_adjusted"] < 0.001 else f"{row['p_adjusted']:.2g}"
-        outside(axes, height, f"{value:+.1f}  ({low:+.1f} to {high:+.1f})   {p}")
+        outside(axes, height, f"{value:+.1f}  ({low:+.1f} to {high:+.1f})   {p_shown(row['p_adjusted'])}")
         limits += [abs(low), abs(high), seen if math.isfinite(seen) else 0.0]
     outside(axes, len(pairs) - 0.35, "points  (95 % interval)   adjusted p", muted=True)
     axes.set_ylim(-0.6, len(pairs) - 0.1)

@@ -5,6 +5,6 @@ A run a mode, the runs of its cells below it, and the recommended mode's model i
 
 from specnorm.tracking.champion import register
 from specnorm.tracking.runs import sync
-from specnorm.tracking.store import Store
+from specnorm.tracking.store import Store, database
 
-__all__ = ["Store", "register", "sync"]
+__all__ = ["Store", "database", "register", "sync"]

@@ -20,6 +20,7 @@ from specnorm.errors import IntegrityError
 from specnorm.files import fingerprint, sha256_file
 from specnorm.plots.style import colours
 from specnorm.results import FIGURES, MANIFEST, REPORT, Results
+from specnorm.tables import numbers, summary
 from specnorm.tracking import shown
 from specnorm.tracking.store import FINGERPRINT, Store, opened, runs_with
 from specnorm.verdict import cells_digest
@@ -82,7 +83,7 @@ def sync(
 
 def mode_fingerprint(mode: dict[str, Any]) -> str:
     """Of a mode's run: the content of its cells, and the figures that were made of them."""
-    return fingerprint(["mode", _LAYOUT, mode["norm"], mode["sha256"], shown.numbers(mode)])
+    return fingerprint(["mode", _LAYOUT, mode["norm"], mode["sha256"], numbers(mode)])
 
 
 def cell_fingerprint(parent: str, cell: StoredCell) -> str:
@@ -156,7 +157,7 @@ def _mode_run(
     mode: dict[str, Any], cells: list[StoredCell], results: Results, params: dict[str, Any], tags: dict[str, str]
 ) -> _Run:
     norm = mode["norm"]
-    scores = {f"cv/{name}": value for name, value in shown.numbers(mode).items() if value is not None}
+    scores = {f"cv/{name}": value for name, value in numbers(mode).items() if value is not None}
     histories = pd.concat([cell.history for cell in cells]).groupby("epoch", as_index=False)
     clips = results.verdict["dataset"]["clips"]
     return _Run(
@@ -256,7 +257,7 @@ def _refresh(client: MlflowClient, run_id: str, results: Results, norm: str, cel
         if name == REPORT or name.startswith(f"{FIGURES}/"):
             client.log_artifact(run_id, str(results.folder / name), name.rpartition("/")[0] or None)
     scores = [{name: cell.metrics[name] for name in ("fold", "seed", "accuracy", "loss")} for cell in cells]
-    tables = {"comparison.json": shown.table(results.verdict), "cells.json": pd.DataFrame(scores)}
+    tables = {"comparison.json": summary(results.verdict), "cells.json": pd.DataFrame(scores)}
     for name, table in tables.items():
         # As MlflowClient.log_table writes it, which would append to the table that is there.
         client.log_text(run_id, table.to_json(orient="split", index=False), name)

@@ -4,22 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-
-from specnorm.metrics import METRICS
 from specnorm.tables import summary_markdown
-
-_PARTS = {"mean": "mean", "deviation": "sd", "low": "low", "high": "high"}  # the verdict's words and those shown
-
-
-def numbers(mode: dict[str, Any]) -> dict[str, float | None]:
-    """A mode's means, deviations and intervals, flat: ``accuracy_mean``, ``accuracy_sd``, ``accuracy_low``, ..."""
-    return {f"{metric}_{shown}": mode[metric][part] for metric in METRICS for part, shown in _PARTS.items()}
-
-
-def table(verdict: dict[str, Any]) -> pd.DataFrame:
-    """A row a mode."""
-    return pd.DataFrame([{"norm": mode["norm"], "cells": mode["cells"], **numbers(mode)} for mode in verdict["modes"]])
 
 
 def summary(verdict: dict[str, Any]) -> str:

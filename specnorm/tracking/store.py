@@ -56,6 +56,11 @@ def opened(store: Store) -> Iterator[tuple[MlflowClient, Experiment]]:
         raise ResourceError("cannot use the MLflow store", where=shown, got=lines[0] if lines else error) from error
 
 
+def database(uri: str) -> Path | None:
+    """The file of a SQLite store; ``None`` for any other."""
+    return Path(uri.removeprefix(_SQLITE).partition("?")[0]) if uri.startswith(_SQLITE) else None
+
+
 def runs_with(client: MlflowClient, experiment: Experiment, fingerprint: str) -> list[Run]:
     """The experiment's runs with a fingerprint, whole or half-written."""
     query = f"tags.`{FINGERPRINT}` = '{fingerprint}'"
@@ -64,9 +69,9 @@ def runs_with(client: MlflowClient, experiment: Experiment, fingerprint: str) ->
 
 def _probe(uri: str) -> None:
     """Open a SQLite store for writing: MLflow itself would try for minutes where it is locked or no database."""
-    if not uri.startswith(_SQLITE):
+    path = database(uri)
+    if path is None:
         return
-    path = Path(uri.removeprefix(_SQLITE).partition("?")[0])
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
         connection.execute("BEGIN IMMEDIATE")

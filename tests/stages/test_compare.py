@@ -31,9 +31,7 @@ MODES = ("none", "waveform", "global", "channel")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace after the stage ran in it."""
     folder = tmp_path_factory.mktemp("compare")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("DVC_ROOT", raising=False)
+    with made_up.working_in(folder):
         made_up.write_workspace(folder, MODES)
         assert compare.main([]) == 0
     return folder

@@ -14,6 +14,7 @@ import yaml
 
 from specnorm.training import loop
 from stages import download, normalizers, spectrograms, statistics, train
+from tests import made_up
 from tests.builders import tree
 from tests.training import small
 
@@ -45,9 +46,7 @@ def write(**sections: dict[str, Any]) -> None:
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Everything that the stage reads."""
     folder = tmp_path_factory.mktemp("workspace")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.delenv("DVC_ROOT", raising=False)
+    with made_up.working_in(folder):
         write()
         for stage, arguments in ((download, []), (spectrograms, []), (statistics, []), (normalizers, CELL[:2])):
             assert stage.main(arguments) == 0
