@@ -24,11 +24,11 @@ $(READY): requirements.lock
 	@touch $@
 
 demo: $(READY) ## compare four modes on generated sounds: minutes, no network (JOBS=n: n cells at a time)
-	$(if $(filter-out 1,$(JOBS)),python -m stages.parallel --jobs $(JOBS),dvc exp run) -S experiment=demo
-	@python -m stages.next
+	$(if $(filter-out 1,$(JOBS)),python -m pipeline.parallel --jobs $(JOBS),dvc exp run) -S experiment=demo
+	@python -m pipeline.next
 
 repro: $(READY) ## run what params.yaml says; in a fresh clone that is ESC-50 (JOBS=n)
-	$(if $(filter-out 1,$(JOBS)),python -m stages.parallel --jobs $(JOBS),dvc repro)
+	$(if $(filter-out 1,$(JOBS)),python -m pipeline.parallel --jobs $(JOBS),dvc repro)
 
 test: $(READY) lint ## lint, types, layers, tests, and then test-demo
 	python -m pytest --ignore=tests/demo
@@ -59,15 +59,16 @@ track: $(READY) ## mirror the results into MLflow again
 	python -m stages.track
 
 dag: $(READY) ## draw the pipeline, a box a stage
-	@python -m stages.graph
+	@python -m pipeline.graph
 
 params: $(READY) ## compose conf/ into params.yaml
-	python -m stages.compose
+	python -m pipeline.compose
 
 lock: $(READY) ## pin the newest allowed versions anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --extra parity --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --quiet --output-file requirements.lock
 
 clean: ## remove what can be made again: outputs, caches, environment
-	rm -rf data .cache dvc_plots .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(VENV)
+	find data -mindepth 1 ! -name README.md -delete
+	rm -rf .cache dvc_plots .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(VENV)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

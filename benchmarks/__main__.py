@@ -18,9 +18,8 @@ import torch
 
 from benchmarks.measure import Figures, in_turns
 from benchmarks.workspace import Workspace, copy_of_repository
-from specnorm import cells
-from specnorm.training import device
-from stages import runner
+from pipeline import places
+from specnorm.training import cells, device
 
 TINY = (
     "dataset=synthetic", "dataset.sources=2", "dataset.clip_seconds=0.5", "spectrogram=mel",
@@ -96,7 +95,7 @@ def beside_training(workspace: Workspace) -> float:
     """(e): the seconds of a cell's process that are not its epochs'."""
     workspace.clear("data/cells")
     seconds = workspace.seconds("stages.train", "--norm", "global", "--fold", "1", "--seed", "0")
-    run = json.loads((workspace.root / runner.cell_folder("global", 1, 0) / cells.RUN).read_text())
+    run = json.loads((workspace.root / places.cell_folder("global", 1, 0) / cells.RUN).read_text())
     return seconds - float(run["train_seconds"])
 
 

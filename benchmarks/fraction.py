@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from specnorm import statistics
-from specnorm.moments import Moments, merged
 from specnorm.params import WAVEFORMS, StatisticsParams, Waveform
-from specnorm.shards import Shards, open_shards
+from specnorm.shards.store import Shards, open_shards
+from specnorm.statistics import training_set
+from specnorm.statistics.moments import Moments, merged
 
 HEAD = (
     "| waveform | share | of | bin mean | bin deviation | global mean |\n"
@@ -32,7 +32,7 @@ def by_clips(clips: list[Moments], fraction: float, seed: int) -> Moments:
 def by_frames(shards: Shards, waveform: Waveform, folds: list[int], fraction: float, seed: int) -> Moments:
     """Moments of a sample of every clip's frames, as the statistics stage draws it."""
     params = StatisticsParams(fraction=fraction, seed=seed)
-    return merged([statistics.fold_moments(shards, waveform, fold, params) for fold in folds])
+    return merged([training_set.fold_moments(shards, waveform, fold, params) for fold in folds])
 
 
 def clip_moments(shards: Shards, waveform: Waveform, folds: list[int]) -> list[Moments]:
@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--fractions", type=float, nargs="+", default=[0.1, 0.5])
     arguments = parser.parse_args(argv)
     shards = open_shards(arguments.shards)
-    names = statistics.training_clips(shards, arguments.held_out_fold)
+    names = training_set.training_clips(shards, arguments.held_out_fold)
     front_end = shards.manifest["front_end"]
     print(
         f"Absolute error in dB, mean (max) over {arguments.draws} draws and, for bins, over all bins. {len(names)} "

@@ -18,10 +18,10 @@ import numpy as np
 import soundfile
 import torch
 
+from pipeline import places
 from specnorm import params
 from specnorm.datasets.dataset import Dataset, open_dataset
-from specnorm.extraction import extract
-from stages import runner
+from specnorm.shards.extraction import extract
 
 
 def ours(dataset: Dataset, front_end: Any) -> int:
@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("loop", choices=LOOPS)
     parsed = parser.parse_args(argv)
     front_end = params.load(Path("params.yaml")).spectrogram
-    with open_dataset(runner.ARCHIVE) as dataset:
+    with open_dataset(places.ARCHIVE) as dataset:
         first = dataset.clips["fold"] == dataset.clips["fold"].min()
         few, fold = (
             Dataset(table, dataset.archive, dataset.info) for table in (dataset.clips[:8], dataset.clips[first])

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from benchmarks.__main__ import beside_training, head
 from benchmarks.measure import Figures, in_turns
 from benchmarks.workspace import Workspace, copy_of_repository
-from specnorm import cells
-from stages import runner
+from pipeline import places
+from specnorm.training import cells
 
 GFLOP_A_SAMPLE = 21.0  # a step's forward and backward pass at [1, 201, 401]: three times 3.5 GMAC
 CELL_STEPS = 500
@@ -100,7 +100,7 @@ def repeatability(workspace: Workspace) -> list[str]:
     def run() -> NDArray[np.float64]:
         workspace.clear("data/cells")
         workspace.run("stages.train", "--norm", "global", "--fold", "1", "--seed", "0")
-        return cells.read(workspace.root / runner.cell_folder("global", 1, 0)).probabilities
+        return cells.read(workspace.root / places.cell_folder("global", 1, 0)).probabilities
 
     one, other = run(), run()
     changed = int((one.argmax(1) != other.argmax(1)).sum())
@@ -120,7 +120,7 @@ def overhead(workspace: Workspace, rounds: int) -> list[str]:
 def comparison(workspace: Workspace, jobs: int) -> list[str]:
     """All cells of the four modes through DVC, spectrograms and statistics made before."""
     workspace.clear("data/cells")
-    command = ("stages.parallel", "--jobs", str(jobs)) if jobs > 1 else ("dvc", "repro")
+    command = ("pipeline.parallel", "--jobs", str(jobs)) if jobs > 1 else ("dvc", "repro")
     return [f"## All 20 cells through DVC, {jobs} at a time", f"{workspace.seconds(*command):.0f} s (n = 1)."]
 
 

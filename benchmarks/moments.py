@@ -13,11 +13,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from specnorm import statistics
+from pipeline import places
 from specnorm.files import sha256_file
 from specnorm.params import StatisticsParams, Waveform
-from specnorm.shards import Shards, Spectrograms, open_shards, shard_name
-from stages import runner
+from specnorm.shards.store import Shards, Spectrograms, open_shards, shard_name
+from specnorm.statistics import training_set
 
 _CHUNK = 2**20
 
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.moments", description=__doc__)
     parser.add_argument("--backwards", action="store_true", help="the kinds of work in the opposite order")
     parsed = parser.parse_args(argv)
-    shards = open_shards(runner.SHARDS)
+    shards = open_shards(places.SHARDS)
     unchecked = Unchecked(shards.folder, shards.manifest, shards.clips)
     paths = [shards.folder / name for name in shards.manifest["shards"]]
     everything = StatisticsParams(fraction=1.0, seed=0)
@@ -50,9 +50,9 @@ def main(argv: list[str] | None = None) -> int:
     kinds: dict[str, Callable[[], object]] = {
         "read, one thread": read,
         "digest, one thread": lambda: [sha256_file(path) for path in paths],
-        "sums, one thread": lambda: statistics.all_moments(unchecked, everything, workers=1),
-        "sums, all cores": lambda: statistics.all_moments(unchecked, everything),
-        "statistics (digest and sums), all cores": lambda: statistics.all_moments(shards, everything),
+        "sums, one thread": lambda: training_set.all_moments(unchecked, everything, workers=1),
+        "sums, all cores": lambda: training_set.all_moments(unchecked, everything),
+        "statistics (digest and sums), all cores": lambda: training_set.all_moments(shards, everything),
     }
     kinds["sums, all cores"]()  # the shards into the page cache, and what is imported late
     order = list(reversed(kinds)) if parsed.backwards else list(kinds)

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from specnorm import cells
+from specnorm.training import cells
 
 
 def table(folder: Path) -> pd.DataFrame:

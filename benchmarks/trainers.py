@@ -20,13 +20,12 @@ import numpy as np
 import torch
 from torch.nn import functional as F  # noqa: N812 (the field's name for it)
 
-from specnorm import cells
+from pipeline import places
 from specnorm.datasets.dataset import open_dataset
 from specnorm.normalization import fitted
 from specnorm.params import ModelParams
-from specnorm.shards import Shards, open_shards
-from specnorm.training import device, loop, memory, recipe, seeds
-from stages import runner
+from specnorm.shards.store import Shards, open_shards
+from specnorm.training import cells, device, loop, memory, recipe, seeds
 
 FOLD, MODE, BATCH, PEAK = 1, "global", 64, 1e-3
 
@@ -140,7 +139,7 @@ class AudioClips:
         self.spectrogram = torchaudio.transforms.Spectrogram(n_fft=params["n_fft"], hop_length=params["hop_length"])
         self.to_db = torchaudio.transforms.AmplitudeToDB(stype="power")
         self.normalizer = cell_of(shards).normalizer()
-        dataset = open_dataset(runner.ARCHIVE)
+        dataset = open_dataset(places.ARCHIVE)
         self.clips = dataset.clips[dataset.clips["fold"] != FOLD].reset_index(drop=True)
         dataset.close()
         self.dataset: Any = None
@@ -153,7 +152,7 @@ class AudioClips:
         import torchaudio
 
         if self.dataset is None:  # a worker process opens its own: an open file is not shared
-            self.dataset = open_dataset(runner.ARCHIVE)
+            self.dataset = open_dataset(places.ARCHIVE)
             torch.set_num_threads(1 if torch.utils.data.get_worker_info() else torch.get_num_threads())
         row = self.clips.iloc[index]
         samples, rate = soundfile.read(io.BytesIO(self.dataset.read(row["member"])), dtype="float32")
@@ -167,7 +166,7 @@ class AudioClips:
 
 def cell_of(shards: Shards) -> loop.Cell:
     """The cell that all trainers train."""
-    normalizer = fitted.read(runner.normalizer_path(MODE, FOLD))
+    normalizer = fitted.read(places.normalizer_path(MODE, FOLD))
     others = [fold for fold in shards.folds if fold != FOLD]
     return loop.Cell(
         fold=FOLD,
@@ -197,7 +196,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=2)
     arguments = parser.parse_args(argv)
     choice = device.choose(arguments.device, arguments.precision)
-    trainer = TRAINERS[arguments.trainer](open_shards(runner.SHARDS), choice, arguments.variant)
+    trainer = TRAINERS[arguments.trainer](open_shards(places.SHARDS), choice, arguments.variant)
     seconds = trainer.seconds(arguments.warm_up, arguments.steps)
     facts = {
         "samples_per_second": arguments.steps * BATCH / seconds,

@@ -59,7 +59,7 @@ class Workspace:
 
     def compose(self, *overrides: str) -> None:
         """Write ``params.yaml``."""
-        self.seconds("stages.compose", *overrides)
+        self.seconds("pipeline.compose", *overrides)
 
     def clear(self, folder: str) -> None:
         """Remove a folder of outputs."""

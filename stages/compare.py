@@ -13,28 +13,32 @@ from typing import Any
 
 import pandas as pd
 
-from specnorm import audio, comparison, files, gallery, inputs, noop, report, results, statistics, tables, verdict
-from specnorm.cells import StoredCell
-from specnorm.comparison import Comparison
+from pipeline import finished, places, stage
+from specnorm import files
+from specnorm.audio.decode import decode
+from specnorm.audio.waveform import prepare
+from specnorm.comparison import checked, inputs, noop, verdict
+from specnorm.comparison.checked import Comparison
+from specnorm.comparison.inputs import Inputs
 from specnorm.datasets.dataset import open_dataset
-from specnorm.inputs import Inputs
 from specnorm.normalization import fitted
 from specnorm.normalization.fitted import FittedMode
 from specnorm.params import WAVEFORMS, Params
-from specnorm.plots import style
-from specnorm.shards import Shards, open_shards
+from specnorm.report import gallery, page, results, style, tables
+from specnorm.shards.store import Shards, open_shards
+from specnorm.statistics import training_set
 from specnorm.training import seeds
-from specnorm.xresnet import xresnet18
-from stages import runner
+from specnorm.training.cells import StoredCell
+from specnorm.training.xresnet import xresnet18
 
 _CLIPS = 64  # that the no-op check and the histograms look at: a batch
 
 
 def work(params: Params, _: argparse.Namespace) -> None:
     # 1. What was measured, and whether it may be compared.
-    stored = runner.stored_cells(params)
-    shards = open_shards(runner.SHARDS)
-    compared = comparison.compare(stored, shards)
+    stored = finished.cells(params)
+    shards = open_shards(places.SHARDS)
+    compared = checked.compare(stored, shards)
 
     # 2. What it says.
     held_out_fold = params.protocol.folds[0]
@@ -56,11 +60,11 @@ def work(params: Params, _: argparse.Namespace) -> None:
         decided, found, stored, title=_title(params, shards),
         dataset={"digest": shards.dataset_digest, "clips": len(shards.clips), "classes": shards.classes},
     ) | {"noop": _noop_document(survived, given, held_out_fold)}  # fmt: skip
-    drawn = gallery.pictures(
+    drawn = gallery.figures(
         decided, compared, given, survived,
         {
             waveform: [
-                statistics.read(runner.STATISTICS / f"fold-{fold}" / f"{waveform}.json")
+                training_set.read(places.STATISTICS / f"fold-{fold}" / f"{waveform}.json")
                 for fold in params.protocol.folds
             ]
             for waveform in WAVEFORMS
@@ -68,7 +72,7 @@ def work(params: Params, _: argparse.Namespace) -> None:
         _example(params, given), params.spectrogram, shards.classes,
     )  # fmt: skip
     figures = {name: style.svg(figure) for name, figure in drawn.items()}
-    page = report.render(
+    html = page.render(
         document, figures, cells=compared.cells, clips=decided.clips, provenance=_provenance(params, shards, stored)
     )
     summary = tables.summary(document)
@@ -81,13 +85,13 @@ def work(params: Params, _: argparse.Namespace) -> None:
     written["table.md"] = _markdown(document, compared)
     written["summary.json"] = files.json_text(tables.flat(summary))
     written[results.VERDICT] = files.json_text(document)
-    written[results.REPORT] = page
-    results.write(runner.COMPARISON, {name: text.encode() for name, text in written.items()})
+    written[results.REPORT] = html
+    results.write(places.COMPARISON, {name: text.encode() for name, text in written.items()})
     print(written["table.md"].partition("\n## Cells")[0])
 
 
 def main(argv: list[str] | None = None) -> int:
-    return runner.run(work, argv, outputs=lambda _: [runner.COMPARISON])
+    return stage.run(work, argv, outputs=lambda _: [places.COMPARISON])
 
 
 def _title(params: Params, shards: Shards) -> str:
@@ -98,7 +102,7 @@ def _title(params: Params, shards: Shards) -> str:
 
 
 def _fitted(params: Params, fold: int) -> dict[str, FittedMode]:
-    return {mode: fitted.read(runner.normalizer_path(mode, fold)) for mode in params.norm}
+    return {mode: fitted.read(places.normalizer_path(mode, fold)) for mode in params.norm}
 
 
 def _network(params: Params, classes: int, fold: int) -> Any:
@@ -127,10 +131,10 @@ def _noop_document(survived: pd.DataFrame, given: Inputs, fold: int) -> dict[str
 def _example(params: Params, given: Inputs) -> gallery.Example:
     """The first of the inputs' clips, from its file on."""
     name, front_end = given.clips[0], params.spectrogram
-    with open_dataset(runner.ARCHIVE) as dataset:
+    with open_dataset(places.ARCHIVE) as dataset:
         row = dataset.clips.set_index("clip").loc[name]
-        clip = audio.decode(dataset.read(str(row["member"])), name=name)
-    waveforms = audio.prepare(
+        clip = decode(dataset.read(str(row["member"])), name=name)
+    waveforms = prepare(
         clip, sample_rate=front_end.sample_rate, samples=front_end.samples, resampler=front_end.resampler
     )
     return gallery.Example(name, str(row["label"]), 0, waveforms)

@@ -8,20 +8,20 @@ from __future__ import annotations
 import argparse
 import sys
 
+from pipeline import places, stage
 from specnorm.datasets.acquire import acquire
 from specnorm.params import Params
-from stages import runner
 
 
 def work(params: Params, _: argparse.Namespace) -> None:
-    info = acquire(params.dataset, runner.ARCHIVE, root=runner.root(), cache=runner.cache() / "downloads")
+    info = acquire(params.dataset, places.ARCHIVE, root=places.root(), cache=places.cache() / "downloads")
     for warning in info["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
     print(f"{info['clips']} clips, {len(info['classes'])} classes, folds {info['folds']}")
 
 
 def main(argv: list[str] | None = None) -> int:
-    return runner.run(work, argv, outputs=lambda _: [runner.ARCHIVE])
+    return stage.run(work, argv, outputs=lambda _: [places.ARCHIVE])
 
 
 if __name__ == "__main__":

@@ -10,34 +10,34 @@ from __future__ import annotations
 import argparse
 import sys
 
-from specnorm import statistics
+from pipeline import places, stage
 from specnorm.errors import ConfigurationError
 from specnorm.normalization import fitted
 from specnorm.params import Params
-from stages import runner
+from specnorm.statistics import training_set
 
 
 def work(params: Params, arguments: argparse.Namespace) -> None:
     mode = arguments.norm
     settings = params.norm[mode]
-    known = sorted(int(folder.name.removeprefix("fold-")) for folder in runner.STATISTICS.glob("fold-*"))
+    known = sorted(int(folder.name.removeprefix("fold-")) for folder in places.STATISTICS.glob("fold-*"))
     unknown = [fold for fold in params.protocol.folds if fold not in known]
     if unknown:
         raise ConfigurationError(
             "no such fold", where="protocol.folds", expected=f"some of {known}, the data set's folds", got=unknown
         )
     for fold in params.protocol.folds:
-        found = statistics.read(runner.STATISTICS / f"fold-{fold}" / f"{settings.waveform}.json")
-        fitted.write(fitted.fit(mode, settings, found), runner.normalizer_path(mode, fold))
+        found = training_set.read(places.STATISTICS / f"fold-{fold}" / f"{settings.waveform}.json")
+        fitted.write(fitted.fit(mode, settings, found), places.normalizer_path(mode, fold))
     print(f"{mode} ({settings.kind}, {settings.waveform} waveform) fitted for folds {params.protocol.folds}")
 
 
 def main(argv: list[str] | None = None) -> int:
-    return runner.run(
+    return stage.run(
         work,
         argv,
-        outputs=lambda arguments: [runner.NORMALIZERS / arguments.norm],
-        arguments=runner.norm_argument,
+        outputs=lambda arguments: [places.NORMALIZERS / arguments.norm],
+        arguments=stage.norm_argument,
     )
 
 

@@ -8,22 +8,22 @@ from __future__ import annotations
 import argparse
 import sys
 
+from pipeline import places, stage
 from specnorm.datasets.dataset import open_dataset
-from specnorm.extraction import extract
 from specnorm.params import Params
-from stages import runner
+from specnorm.shards.extraction import extract
 
 
 def work(params: Params, _: argparse.Namespace) -> None:
-    with open_dataset(runner.ARCHIVE) as dataset:
-        for warning in extract(dataset, params.spectrogram, runner.SHARDS):
+    with open_dataset(places.ARCHIVE) as dataset:
+        for warning in extract(dataset, params.spectrogram, places.SHARDS):
             print(f"warning: {warning}", file=sys.stderr)
         shape = (len(dataset.clips), 1, params.spectrogram.bins, params.spectrogram.frames)
     print(f"spectrograms {shape} of each waveform variant")
 
 
 def main(argv: list[str] | None = None) -> int:
-    return runner.run(work, argv, outputs=lambda _: [runner.SHARDS])
+    return stage.run(work, argv, outputs=lambda _: [places.SHARDS])
 
 
 if __name__ == "__main__":

@@ -9,20 +9,20 @@ from __future__ import annotations
 import argparse
 import sys
 
-from specnorm import statistics
+from pipeline import places, stage
+from specnorm.audio.front_end import FrontEnd
 from specnorm.params import Params
-from specnorm.shards import open_shards
-from specnorm.spectrogram import FrontEnd
-from stages import runner
+from specnorm.shards.store import open_shards
+from specnorm.statistics import training_set
 
 
 def work(params: Params, _: argparse.Namespace) -> None:
-    shards = open_shards(runner.SHARDS)
+    shards = open_shards(places.SHARDS)
     frequencies = FrontEnd(params.spectrogram).bin_frequencies_hz.tolist()
-    for waveform, moments in statistics.all_moments(shards, params.statistics).items():
+    for waveform, moments in training_set.all_moments(shards, params.statistics).items():
         for fold in shards.folds:
-            found = statistics.training_statistics(shards, waveform, moments, fold, params.statistics, frequencies)
-            statistics.write(found, runner.STATISTICS / f"fold-{fold}" / f"{waveform}.json")
+            found = training_set.training_statistics(shards, waveform, moments, fold, params.statistics, frequencies)
+            training_set.write(found, places.STATISTICS / f"fold-{fold}" / f"{waveform}.json")
             pooled = found.pooled
             print(
                 f"fold {fold} held out, {waveform}: mean {pooled.mean[0]:.2f} dB, deviation "
@@ -31,7 +31,7 @@ def work(params: Params, _: argparse.Namespace) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    return runner.run(work, argv, outputs=lambda _: [runner.STATISTICS])
+    return stage.run(work, argv, outputs=lambda _: [places.STATISTICS])
 
 
 if __name__ == "__main__":

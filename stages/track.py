@@ -14,18 +14,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from specnorm import classifier, files, results
-from specnorm.cells import StoredCell
+from pipeline import finished, places, stage
+from specnorm import files
+from specnorm.classifier import module
 from specnorm.errors import ResourceError
 from specnorm.params import Params
-from stages import runner
+from specnorm.report import results
+from specnorm.training.cells import StoredCell
 
 _LOCK_SECONDS = 20.0
 
 
 def work(params: Params, _: argparse.Namespace) -> None:
-    compared = results.read(runner.COMPARISON)
-    stored = runner.stored_cells(params)
+    compared = results.read(places.COMPARISON)
+    stored = finished.cells(params)
     # Before MLflow is imported, which reads them: no telemetry, no minutes of retries against a dead server, and no two
     # lines a run.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -37,14 +39,14 @@ def work(params: Params, _: argparse.Namespace) -> None:
     def sources(cell: StoredCell) -> dict[str, Path]:
         norm, fold = cell.metrics["norm"], cell.metrics["fold"]
         return {
-            "statistics": runner.STATISTICS / f"fold-{fold}" / f"{params.norm[norm].waveform}.json",
-            "normalizer": runner.normalizer_path(norm, fold),
+            "statistics": places.STATISTICS / f"fold-{fold}" / f"{params.norm[norm].waveform}.json",
+            "normalizer": places.normalizer_path(norm, fold),
         }
 
-    def load(cell: StoredCell) -> classifier.Classifier:
-        return classifier.load(cell, sources(cell)["normalizer"], params.spectrogram)
+    def load(cell: StoredCell) -> module.Classifier:
+        return module.load(cell, sources(cell)["normalizer"], params.spectrogram)
 
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runner.root() / 'mlflow.db'}"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{places.root() / 'mlflow.db'}"
     database = tracking.database(uri)
     store = tracking.Store(
         uri=uri,
@@ -69,7 +71,7 @@ def _attempt(failed: str, step: Callable[[], str], *, required: bool) -> bool:
     """Take a step alone at the store; whether it succeeded. A failure is a warning, unless tracking is required."""
     try:
         # MLflow's first use of a fresh database fails when two processes meet in it.
-        with files.exclusive(runner.root() / ".cache/locks/mlflow.lock", timeout_s=_LOCK_SECONDS):
+        with files.exclusive(places.root() / ".cache/locks/mlflow.lock", timeout_s=_LOCK_SECONDS):
             print(step())
     except ResourceError as error:
         failure = ResourceError(f"{failed}: {error}", hint="The results are safe in data/; `make track` tries again")
@@ -105,7 +107,7 @@ def _user() -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    return runner.run(work, argv)
+    return stage.run(work, argv)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import torch
 
-from specnorm import cells, files, xresnet
+from pipeline import machine, places, stage
+from specnorm import files
 from specnorm.normalization import fitted
 from specnorm.params import Params
-from specnorm.shards import open_shards
-from specnorm.training import device, loop, memory
+from specnorm.shards.store import open_shards
+from specnorm.training import cells, device, loop, memory, xresnet
 from specnorm.training.checkpoint import Checkpoint
-from stages import machine, runner
 
 _CHECKPOINT_SECONDS = 10.0  # a kill costs no more work than this and an epoch
 
@@ -35,10 +35,10 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
     print(f"{norm}, fold {fold} held out, seed {seed}: {choice.reason}", flush=True)
 
     # 1. The data, and the proof that no held-out clip shaped its own normalisation.
-    shards = open_shards(runner.SHARDS)
-    normalizer = fitted.read(runner.normalizer_path(norm, fold))
+    shards = open_shards(places.SHARDS)
+    normalizer = fitted.read(places.normalizer_path(norm, fold))
     if normalizer.provenance is not None:
-        normalizer.provenance.check(shards, fold, runner.normalizer_path(norm, fold))
+        normalizer.provenance.check(shards, fold, places.normalizer_path(norm, fold))
     training = [other for other in shards.folds if other != fold]
     cell = loop.Cell(
         fold=fold,
@@ -56,7 +56,7 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
         "seed": seed,
         "dataset": shards.dataset_digest,
         "front_end": shards.front_end_fingerprint,
-        "normalizer": files.sha256_file(runner.normalizer_path(norm, fold)),
+        "normalizer": files.sha256_file(places.normalizer_path(norm, fold)),
         "model": params.model.model_dump(),
         "train": params.train.model_dump(exclude={"memory_gb"}),  # held or read ahead, the batches are the same
     }
@@ -71,7 +71,7 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
     identity = {**origin, "fingerprint": files.fingerprint(origin)}
     state = files.fingerprint([identity, host, _code()])
     checkpoint = Checkpoint(
-        runner.cache() / "checkpoints" / norm / f"fold-{fold}" / f"seed-{seed}" / f"{state[:16]}.safetensors",
+        places.cache() / "checkpoints" / norm / f"fold-{fold}" / f"seed-{seed}" / f"{state[:16]}.safetensors",
         state,
         every_s=_CHECKPOINT_SECONDS,
     )
@@ -88,22 +88,22 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
     }
     run = {**host, "reason": choice.reason, "epochs_run": len(result.epoch_seconds), "clips": result.clips}
     run |= {name: round(value, 3) for name, value in measured.items()}
-    cells.write(runner.cell_folder(norm, fold, seed), result, cell.held_out, identity, run)
+    cells.write(places.cell_folder(norm, fold, seed), result, cell.held_out, identity, run)
     checkpoint.remove()
 
 
 def main(argv: list[str] | None = None) -> int:
-    return runner.run(work, argv, outputs=_outputs, arguments=_arguments)
+    return stage.run(work, argv, outputs=_outputs, arguments=_arguments)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    runner.norm_argument(parser)
+    stage.norm_argument(parser)
     parser.add_argument("--fold", required=True, type=int, help="the held-out fold")
     parser.add_argument("--seed", required=True, type=int, help="draws the initial weights and the order of clips")
 
 
 def _outputs(arguments: argparse.Namespace) -> list[Path]:
-    return [runner.cell_folder(arguments.norm, arguments.fold, arguments.seed)]
+    return [places.cell_folder(arguments.norm, arguments.fold, arguments.seed)]
 
 
 def _report(params: Params) -> Callable[[loop.EpochRow], None]:

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from specnorm import files, shards, statistics
+from specnorm import files
+from specnorm.audio.front_end import describe
 from specnorm.errors import IntegrityError
 from specnorm.params import WAVEFORMS, LinearParams, StatisticsParams, Waveform
-from specnorm.spectrogram import describe
+from specnorm.shards import store
+from specnorm.statistics import training_set
 from tests.faults.bad_wav import wav
 
 Array = NDArray[np.float32]
@@ -68,7 +70,7 @@ def write_shards(
     *,
     digest: str = "of the clips",
     **front_end: Any,
-) -> shards.Shards:
+) -> store.Shards:
     """Write and open shards of both variants; the standardised one is the raw one 10 dB up where it is not given.
 
     Args:
@@ -85,21 +87,21 @@ def write_shards(
         rows: list[dict[Waveform, Array]] = [
             dict(zip(WAVEFORMS, pair, strict=True)) for pair in zip(values, other[fold], strict=True)
         ]
-        entries |= shards.write_fold(folder, fold, clips, bins, frames, rows)
+        entries |= store.write_fold(folder, fold, clips, bins, frames, rows)
     table = clip_table({fold: len(values) for fold, values in raw.items()})
     description = describe(front_end_params(**front_end))
-    shards.write_index(folder, table, entries, front_end=description, dataset={"digest": digest})
-    return shards.open_shards(folder)
+    store.write_index(folder, table, entries, front_end=description, dataset={"digest": digest})
+    return store.open_shards(folder)
 
 
 def fit_statistics(
-    of: shards.Shards, held_out_fold: int, waveform: Waveform = "raw", params: StatisticsParams = EXACT
-) -> statistics.TrainingStatistics:
+    of: store.Shards, held_out_fold: int, waveform: Waveform = "raw", params: StatisticsParams = EXACT
+) -> training_set.TrainingStatistics:
     """The statistics of one training set, computed as the stage does."""
-    moments = {fold: statistics.fold_moments(of, waveform, fold, params) for fold in of.folds}
+    moments = {fold: training_set.fold_moments(of, waveform, fold, params) for fold in of.folds}
     bins = len(moments[of.folds[0]].count)
     frequencies = [62.5 * index for index in range(bins)]
-    return statistics.training_statistics(of, waveform, moments, held_out_fold, params, frequencies)
+    return training_set.training_statistics(of, waveform, moments, held_out_fold, params, frequencies)
 
 
 def tree(folder: Path) -> dict[str, str]:

@@ -14,12 +14,12 @@ import torch
 import yaml
 from torch import nn
 
-from specnorm import cells
-from specnorm.cells import StoredCell
 from specnorm.files import fingerprint
 from specnorm.params import WAVEFORMS
-from specnorm.shards import Shards, open_shards, write_fold, write_index
+from specnorm.shards.store import Shards, open_shards, write_fold, write_index
+from specnorm.training import cells
 from specnorm.training.batches import Clips
+from specnorm.training.cells import StoredCell
 from specnorm.training.loop import Result
 from stages import download, normalizers, spectrograms, statistics
 

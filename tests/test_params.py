@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from specnorm import files, params
+from specnorm.audio.front_end import describe
 from specnorm.errors import ConfigurationError
 from specnorm.refusal import refusal
-from specnorm.spectrogram import describe
 
 ESC: dict[str, Any] = {
     "kind": "esc50", "subset": "all", "source": None, "complete": True, "url": "https://example.org/esc.zip",

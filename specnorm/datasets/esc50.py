@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from specnorm.containers import HEAD_BYTES, WavHeader, wav_header
+from specnorm.audio.containers import HEAD_BYTES, WavHeader, wav_header
 from specnorm.datasets.rows import Row, parse_rows
 from specnorm.datasets.source import Source, refuse_missing
 from specnorm.datasets.table import Clip, clip_table, refuse_shared_sources

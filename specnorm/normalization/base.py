@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from specnorm.errors import ConfigurationError
 from specnorm.refusal import refusal
-from specnorm.statistics import TrainingStatistics
+from specnorm.statistics.training_set import TrainingStatistics
 
 
 class Options(BaseModel):

@@ -14,7 +14,7 @@ from specnorm.errors import IntegrityError
 from specnorm.files import read_json, write_json
 from specnorm.normalization.base import Normalizer, Options, kind_named, options_of
 from specnorm.params import NormParams, Waveform
-from specnorm.statistics import Provenance, TrainingStatistics
+from specnorm.statistics.training_set import Provenance, TrainingStatistics
 
 FORMAT = 1
 _AGAIN = "Run `dvc repro -f normalizers` to fit it again"

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from specnorm.moments import Moments
 from specnorm.normalization.base import Normalizer, Options
-from specnorm.statistics import TrainingStatistics
+from specnorm.statistics.moments import Moments
+from specnorm.statistics.training_set import TrainingStatistics
 
 
 class _Standardize(Normalizer):

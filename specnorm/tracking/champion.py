@@ -18,14 +18,14 @@ from mlflow.models import Model, ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
 
-from specnorm.cells import StoredCell
-from specnorm.classifier import Classifier
+from specnorm.classifier.module import Classifier
+from specnorm.comparison.verdict import cells_digest
 from specnorm.errors import ResourceError
 from specnorm.files import fingerprint
-from specnorm.results import Results
+from specnorm.report.results import Results
 from specnorm.tracking.runs import cell_fingerprint, dataset_name, mode_fingerprint
 from specnorm.tracking.store import FINGERPRINT, Store, opened, runs_with
-from specnorm.verdict import cells_digest
+from specnorm.training.cells import StoredCell
 
 ALIAS = "champion"
 _LAYOUT = 1  # of what a version holds: raise it with any change, so that a new version is made

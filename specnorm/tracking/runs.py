@@ -14,22 +14,22 @@ import pandas as pd
 from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
-from specnorm.cells import StoredCell
+from specnorm.comparison.verdict import cells_digest
 from specnorm.datasets.urls import visible_url
 from specnorm.errors import IntegrityError
 from specnorm.files import fingerprint, sha256_file
-from specnorm.plots.style import colours
-from specnorm.results import FIGURES, MANIFEST, REPORT, Results
-from specnorm.tables import numbers, summary
+from specnorm.report.results import FIGURES, MANIFEST, REPORT, Results
+from specnorm.report.style import colours
+from specnorm.report.tables import numbers, summary
 from specnorm.tracking import shown
 from specnorm.tracking.store import FINGERPRINT, Store, opened, runs_with
-from specnorm.verdict import cells_digest
+from specnorm.training.cells import StoredCell
 
 _LAYOUT = 2  # of what a run holds: raise it with any change, so that runs of the old layout are left and logged anew
 
 _PARENT = "mlflow.parentRunId"
 _NOTE = "mlflow.note.content"
-_COMPARISON = "specnorm.comparison"
+_COMPARISON = "specnorm.comparison.checked"
 _EXPERIMENT, _EXPERIMENTS = "dvc.experiment", "dvc.experiments"
 _DIGEST_LENGTH = 36  # the most that MLflow takes of a data set's digest
 _OTHERS = ("norm", "protocol", "compare", "tracking")  # parameters that are not, or not so, a single run's

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from specnorm.tables import summary_markdown
+from specnorm.report.tables import summary_markdown
 
 
 def summary(verdict: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from specnorm.prefetch import in_order
+from specnorm.shards.prefetch import in_order
 
 Batch = tuple[Tensor, Tensor]  # spectrograms [batch, 1, bins, frames] (float32, dB) and targets [batch] (int64)
 

@@ -19,7 +19,7 @@ from specnorm.training import memory, recipe, seeds
 from specnorm.training.batches import Batch, Batches, Clips, Resident, Streamed
 from specnorm.training.checkpoint import Checkpoint
 from specnorm.training.device import Choice
-from specnorm.xresnet import xresnet18
+from specnorm.training.xresnet import xresnet18
 
 EpochRow = dict[str, float]  # epoch, learning_rate, train_loss, valid_loss, valid_accuracy
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-from tests.pipeline.project import REPOSITORY, Project
+from tests.end_to_end.project import REPOSITORY, Project
 
 # No sandbox: a container's root has none. The rest keeps the browser from the network and from a first run's questions.
 ARGUMENTS = [

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.pipeline.project import Project, copy_of_repository
+from tests.end_to_end.project import Project, copy_of_repository
 
 
 @pytest.fixture(scope="session")

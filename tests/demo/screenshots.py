@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.demo import browser
-from tests.pipeline.project import Project
+from tests.end_to_end.project import Project
 
 # As high as chart, parameters and metrics are together. Zooming out to fit a lower window dots the chart's lines.
 WIDTH, HEIGHT = 1440, 1125

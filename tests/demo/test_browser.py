@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page
 
-from specnorm.metrics import points
+from specnorm.comparison.metrics import points
 from tests.demo import browser as browsing
 from tests.demo.browser import ComparePage, Watched
-from tests.pipeline.project import Project
+from tests.end_to_end.project import Project
 
 # The first test that asks for the demo is charged its minutes.
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(1800)]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from specnorm.metrics import points
-from tests.pipeline.project import Project
+from specnorm.comparison.metrics import points
+from tests.end_to_end.project import Project
 
 # The first test that asks for the demo is charged its minutes.
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(1800)]

@@ -28,12 +28,12 @@ STEPS = [
     ("os", "link"),
     ("pathlib.Path", "replace"),
     ("pathlib.Path", "unlink"),
-    ("specnorm.shards.ShardWriter", "append"),
+    ("specnorm.shards.store.ShardWriter", "append"),
     ("zipfile.ZipFile", "writestr"),
 ]
 # What a stage needs only when it is at work: imported once, before the forks.
 _AT_WORK = ("specnorm.datasets.synthetic", "pyarrow.parquet", "scipy.signal", "pandas.io.parquet")
-_WRITERS = ("specnorm.files", "specnorm.shards", "specnorm.datasets.synthetic", "specnorm.datasets.acquire")
+_WRITERS = ("specnorm.files", "specnorm.shards.store", "specnorm.datasets.synthetic", "specnorm.datasets.acquire")
 
 
 @dataclass(frozen=True)

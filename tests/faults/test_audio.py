@@ -8,7 +8,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from specnorm import audio
+from specnorm.audio.decode import HIGHEST_LEVEL, decode
+from specnorm.audio.resample import resample
 from specnorm.errors import DataError, SpecnormError
 from tests.faults.bad_wav import bad_files, encode, float_wav, tone, wav
 
@@ -18,7 +19,7 @@ CASES = list(bad_files())
 @pytest.mark.parametrize(("name", "data", "message"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_a_bad_file_is_refused_by_name(name: str, data: bytes, message: str) -> None:
     with pytest.raises(DataError) as caught:
-        audio.decode(data, name=name)
+        decode(data, name=name)
     assert f" in {name}: " in str(caught.value)
     assert re.search(message, str(caught.value)), str(caught.value)
     assert caught.value.exit_code == 3
@@ -27,7 +28,7 @@ def test_a_bad_file_is_refused_by_name(name: str, data: bytes, message: str) -> 
 def test_the_cases_are_bad_by_one_fault_only() -> None:
     """The same builders, without the fault, give files that decode: no case is refused for its construction."""
     for data in (wav(), float_wav(tone()), wav(bytes(12), channels=2, rate=48000, bits=24)):
-        assert audio.decode(data, name="a.wav").waveform.size
+        assert decode(data, name="a.wav").waveform.size
     for container, subtype, name in (
         ("OGG", "VORBIS", "a.ogg"),
         ("OGG", "OPUS", "a.opus"),
@@ -36,7 +37,7 @@ def test_the_cases_are_bad_by_one_fault_only() -> None:
         ("AIFF", "PCM_16", "a.aiff"),
         ("WAVEX", "PCM_16", "a.wav"),
     ):
-        clip = audio.decode(encode(tone(30000), container, subtype), name=name)
+        clip = decode(encode(tone(30000), container, subtype), name=name)
         assert clip.waveform.shape == (30000,)
         assert clip.sample_rate == 8000
 
@@ -50,7 +51,7 @@ def test_a_claim_allocates_nothing(case: str) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(DataError):
-            audio.decode(data, name=name)
+            decode(data, name=name)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -60,9 +61,9 @@ def test_a_claim_allocates_nothing(case: str) -> None:
 
 
 def test_max_seconds_is_the_longest_duration_accepted() -> None:
-    assert audio.decode(wav(), name="a.wav", max_seconds=0.5).waveform.size == 4000
+    assert decode(wav(), name="a.wav", max_seconds=0.5).waveform.size == 4000
     with pytest.raises(DataError, match=r"too long in a.wav: expected at most 0.499 s, got 0.5 s"):
-        audio.decode(wav(), name="a.wav", max_seconds=0.499)
+        decode(wav(), name="a.wav", max_seconds=0.499)
 
 
 @pytest.mark.parametrize(
@@ -90,13 +91,13 @@ def test_a_damaged_file_is_refused_or_finite(container: str, subtype: str, name:
         for position in generator.integers(max(reach, 1), size=generator.integers(1, 4)):
             data[position : position + 1] = generator.bytes(1)
         try:
-            clip = audio.decode(bytes(data), name=name)
+            clip = decode(bytes(data), name=name)
         except SpecnormError:
             refused += 1
             continue
         assert clip.waveform.size
         assert np.isfinite(clip.waveform).all()
-        assert np.abs(clip.waveform).max() <= audio.HIGHEST_LEVEL
+        assert np.abs(clip.waveform).max() <= HIGHEST_LEVEL
     assert refused > 20  # the loop does damage
 
 
@@ -108,12 +109,12 @@ def test_no_damage_to_an_ogg_file_goes_unseen() -> None:
         data = bytearray(whole)
         data[position] ^= int(generator.integers(1, 256))
         with pytest.raises(DataError):
-            audio.decode(bytes(data), name="a.ogg")
+            decode(bytes(data), name="a.ogg")
 
 
 def test_a_sinc_kernel_of_gigabytes_is_refused() -> None:
     with pytest.raises(
         DataError, match=r"sinc resampling from 48001 to 16000 Hz.*Set spectrogram.resampler to polyphase"
     ):
-        audio.resample(np.zeros(100, np.float32), 48001, 16000, "sinc")
-    assert audio.resample(np.zeros(100, np.float32), 48001, 16000, "polyphase").size == 34
+        resample(np.zeros(100, np.float32), 48001, 16000, "sinc")
+    assert resample(np.zeros(100, np.float32), 48001, 16000, "polyphase").size == 34

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from specnorm import cells, comparison
-from specnorm.cells import StoredCell
+from specnorm.comparison import checked
 from specnorm.errors import IntegrityError
-from specnorm.shards import Shards
+from specnorm.shards.store import Shards
+from specnorm.training import cells
+from specnorm.training.cells import StoredCell
 from stages import compare
 from tests import made_up
 
@@ -81,7 +82,7 @@ def test_predictions_that_are_not_this_folds(
     stored: list[StoredCell], shards: Shards, change: Callable[[pd.DataFrame], pd.DataFrame], message: str
 ) -> None:
     with pytest.raises(IntegrityError, match=message) as caught:
-        comparison.compare(spoil(stored, change), shards)
+        checked.compare(spoil(stored, change), shards)
     assert "/".join(FIFTH) in str(caught.value)
     assert caught.value.exit_code == 4
 
@@ -95,27 +96,27 @@ def test_a_cell_of_other_settings(stored: list[StoredCell], shards: Shards, name
     other = {"norm": "none", "seed": 7}.get(name, "other")
     stored[4].metrics[name] = other
     with pytest.raises(IntegrityError, match=message):
-        comparison.compare(stored, shards)
+        checked.compare(stored, shards)
 
 
 @pytest.mark.parametrize("name", ["dataset", "front_end", "model", "train"])
 def test_the_folder_of_the_odd_one_is_named(stored: list[StoredCell], shards: Shards, name: str) -> None:
     stored[4].metrics[name] = "other"
     with pytest.raises(IntegrityError, match="waveform/fold-2/seed-0"):
-        comparison.compare(stored, shards)
+        checked.compare(stored, shards)
 
 
 def test_two_seeds_of_one_fold_with_other_normalisers(tmp_path: Path, shards: Shards) -> None:
     first = made_up.write_cell(tmp_path / "own", shards, "global", 1, 0)
     second = made_up.write_cell(tmp_path / "own", shards, "global", 1, 1, normalizer="refitted since")
     with pytest.raises(IntegrityError, match=r"another normalizer in .*seed-1"):
-        comparison.compare([first, second], shards)
+        checked.compare([first, second], shards)
 
 
 def test_cells_of_other_data_than_the_shards(tmp_path: Path, stored: list[StoredCell]) -> None:
     rebuilt = made_up.write_shards(tmp_path / "rebuilt", dataset="relabelled clips")
     with pytest.raises(IntegrityError, match=r"other spectrograms in .*none/fold-1/seed-0"):
-        comparison.compare(stored, rebuilt)
+        checked.compare(stored, rebuilt)
 
 
 @pytest.mark.parametrize("left_out", range(12))
@@ -124,25 +125,25 @@ def test_fewer_cells_never_make_a_smaller_average(stored: list[StoredCell], shar
     with pytest.raises(
         IntegrityError, match=rf"missing cell in mode {gone.metrics['norm']}: .*fold {gone.metrics['fold']}"
     ):
-        comparison.compare(stored, shards)
+        checked.compare(stored, shards)
 
 
 def test_a_mode_too_few_in_one_fold_and_too_many_in_another(stored: list[StoredCell], shards: Shards) -> None:
     stored[4].metrics.update(norm="none", normalizer=stored[1].metrics["normalizer"])
     with pytest.raises(IntegrityError, match=r"one cell twice: none fold 2 seed 0 in .*waveform/fold-2/seed-0"):
-        comparison.compare(stored, shards)
+        checked.compare(stored, shards)
 
 
 def test_one_cell_counted_twice(stored: list[StoredCell], shards: Shards) -> None:
     with pytest.raises(IntegrityError, match="one cell twice: none fold 1 seed 0"):
-        comparison.compare([*stored, stored[0]], shards)
+        checked.compare([*stored, stored[0]], shards)
 
 
 @pytest.mark.parametrize("name", ["norm", "fold", "dataset", "train", "accuracy", "loss", "normalizer"])
 def test_metrics_that_lack_a_value(stored: list[StoredCell], shards: Shards, name: str) -> None:
     del stored[4].metrics[name]
     with pytest.raises(IntegrityError, match=rf"damaged cell in .*fold-2/seed-0/metrics\.json: expected {name}"):
-        comparison.compare(stored, shards)
+        checked.compare(stored, shards)
 
 
 # The stage

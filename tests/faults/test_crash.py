@@ -16,7 +16,7 @@ import yaml
 from specnorm.datasets.dataset import open_dataset
 from specnorm.errors import IntegrityError
 from specnorm.params import WAVEFORMS
-from specnorm.shards import open_shards
+from specnorm.shards.store import open_shards
 from tests.faults.crash import Ended, Stages, reset, stages, tree, wrong
 
 PARAMS: dict[str, Any] = {

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from specnorm import files, shards
+from specnorm import files
 from specnorm.errors import IntegrityError
+from specnorm.shards import store
 from tests.builders import Array, levels, tree, write_shards
 
 NAME = "raw/fold-2.npy"
@@ -104,16 +105,16 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_changed_bytes(folder: Path, damage: Callable[[Path], None]) -> None:
-    recorded = shards.open_shards(folder).manifest["shards"][NAME]["sha256"]
+    recorded = store.open_shards(folder).manifest["shards"][NAME]["sha256"]
     damage(folder / NAME)
     actual = files.sha256_file(folder / NAME)
     before = tree(folder)
     with pytest.raises(IntegrityError) as caught:
-        shards.open_shards(folder).load("raw", 2)
+        store.open_shards(folder).load("raw", 2)
     assert f"changed shard in {folder / NAME}: expected {recorded}, got {actual}" in str(caught.value)
     assert "dvc repro -f spectrograms" in str(caught.value)
     assert tree(folder) == before
-    assert shards.open_shards(folder).load("raw", 3).shape == (4, 1, 9, 6)
+    assert store.open_shards(folder).load("raw", 3).shape == (4, 1, 9, 6)
 
 
 @pytest.mark.parametrize("damage", [_cut, _empty, _objects, _vast, _doubles, _other_shape, _npz, _text])
@@ -124,7 +125,7 @@ def test_changed_bytes_whose_digest_was_changed_as_well(folder: Path, damage: Ca
     manifest["shards"][NAME]["sha256"] = files.sha256_file(folder / NAME)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(IntegrityError, match=rf"wrong shard in .*{NAME}: expected .*got"):
-        shards.open_shards(folder).load("raw", 2)
+        store.open_shards(folder).load("raw", 2)
     assert not list(folder.rglob("sentinel"))
 
 
@@ -134,25 +135,25 @@ def test_a_shard_and_a_manifest_of_fewer_clips_than_the_index(folder: Path) -> N
     manifest["shards"][NAME] |= {"sha256": files.sha256_file(folder / NAME), "shape": [3, 1, 9, 6]}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(IntegrityError, match=r"wrong shard.*for 4 clips.*\[3, 1, 9, 6\]"):
-        shards.open_shards(folder).load("raw", 2)
+        store.open_shards(folder).load("raw", 2)
 
 
 def test_a_shard_deleted(folder: Path) -> None:
     (folder / NAME).unlink()
     with pytest.raises(IntegrityError, match=rf"unreadable shard in .*{NAME}: got No such file"):
-        shards.open_shards(folder).load("raw", 2)
+        store.open_shards(folder).load("raw", 2)
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "clips.parquet"])
 def test_the_manifest_or_the_index_deleted(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(IntegrityError, match=rf"(missing|unreadable) .* in .*{name}"):
-        shards.open_shards(folder)
+        store.open_shards(folder)
 
 
 def test_no_folder(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match=r"missing file in .*manifest\.json"):
-        shards.open_shards(tmp_path / "nowhere")
+        store.open_shards(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("damage", [_flip, _cut, _empty, _text])
@@ -162,28 +163,28 @@ def test_an_index_changed(folder: Path, damage: Callable[[Path], None]) -> None:
     with pytest.raises(
         IntegrityError, match=rf"changed index in .*clips\.parquet: expected [0-9a-f]{{64}}, got {digest}"
     ):
-        shards.open_shards(folder)
+        store.open_shards(folder)
 
 
 def test_labels_changed_in_the_index(folder: Path) -> None:
-    opened = shards.open_shards(folder)
+    opened = store.open_shards(folder)
     opened.clips.assign(target=0).to_parquet(folder / "clips.parquet", index=False)
     with pytest.raises(IntegrityError, match="changed index"):
-        shards.open_shards(folder)
+        store.open_shards(folder)
 
 
 @pytest.mark.parametrize("stored", ["", "{", "null", "[]", "3", "{}", '{"format": 2}', '{"format": "1"}', "\0"])
 def test_a_manifest_that_is_none(folder: Path, stored: str) -> None:
     (folder / "manifest.json").write_text(stored)
     with pytest.raises(IntegrityError, match=r"(wrong manifest|unreadable file) in .*manifest\.json: expected"):
-        shards.open_shards(folder)
+        store.open_shards(folder)
 
 
 def test_a_manifest_of_another_format_shows_both(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {"format": 7}))
     with pytest.raises(IntegrityError, match="expected format 1, got 7"):
-        shards.open_shards(folder)
+        store.open_shards(folder)
 
 
 @pytest.mark.parametrize("key", ["shards", "index", "front_end", "front_end_fingerprint", "dataset"])
@@ -196,10 +197,10 @@ def test_a_manifest_with_a_field_missing_or_of_another_type(folder: Path, key: s
         manifest[key] = value
     (folder / "manifest.json").write_text(json.dumps(manifest))
     if key == "shards" and value == {}:
-        assert shards.open_shards(folder).manifest["shards"] == {}  # well formed: each shard is then refused by name
+        assert store.open_shards(folder).manifest["shards"] == {}  # well formed: each shard is then refused by name
         return
     with pytest.raises(IntegrityError, match=r"(damaged|edited) manifest in .*manifest\.json"):
-        shards.open_shards(folder)
+        store.open_shards(folder)
 
 
 def test_an_edited_front_end(folder: Path) -> None:
@@ -209,31 +210,31 @@ def test_an_edited_front_end(folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
     actual = files.fingerprint(manifest["front_end"])
     with pytest.raises(IntegrityError, match=f"edited manifest.*expected front end {recorded}, got {actual}"):
-        shards.open_shards(folder)
+        store.open_shards(folder)
 
 
 @pytest.mark.parametrize("left", ["raw/.fold-2.npy.4194999.partial", ".clips.parquet.4194999.partial"])
 def test_what_an_interrupted_writer_left_is_never_read(folder: Path, left: str) -> None:
     (folder / left).write_bytes(b"half")
-    assert shards.open_shards(folder).folds == [1, 2, 3]
-    assert shards.open_shards(folder).load("raw", 2).shape == (4, 1, 9, 6)
+    assert store.open_shards(folder).folds == [1, 2, 3]
+    assert store.open_shards(folder).load("raw", 2).shape == (4, 1, 9, 6)
 
 
 _FULL_DISK = """
     import resource, signal, sys
     from pathlib import Path
     import numpy as np
-    from specnorm import shards
+    from specnorm.shards import store
     from specnorm.errors import ResourceError
 
     folder, limit = Path(sys.argv[1]), int(sys.argv[2])
     row = np.zeros((1, 50, 60), np.float32)
     rows = [dict(raw=row, standardized=row)] * 20
-    shards.write_fold(folder, 1, 20, 50, 60, rows)
+    store.write_fold(folder, 1, 20, 50, 60, rows)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     try:
-        shards.write_fold(folder, 2, 20, 50, 60, rows)
+        store.write_fold(folder, 2, 20, 50, 60, rows)
     except ResourceError as error:
         print(error)
         sys.exit(error.exit_code)
@@ -256,7 +257,7 @@ def test_a_full_disk(tmp_path: Path, limit: int) -> None:
 
 
 def _root() -> Path:
-    return Path(shards.__file__).parents[1]
+    return Path(store.__file__).parents[1]
 
 
 def test_a_folder_that_cannot_be_made_is_reported_before_any_work(tmp_path: Path) -> None:
@@ -266,8 +267,8 @@ def test_a_folder_that_cannot_be_made_is_reported_before_any_work(tmp_path: Path
         raise AssertionError("a clip was computed")
         yield
 
-    with pytest.raises(shards.ResourceError, match=r"cannot write a file in .*file/raw/fold-1\.npy"):
-        shards.write_fold(tmp_path / "file", 1, 1, 9, 6, rows())
+    with pytest.raises(store.ResourceError, match=r"cannot write a file in .*file/raw/fold-1\.npy"):
+        store.write_fold(tmp_path / "file", 1, 1, 9, 6, rows())
 
 
 def test_the_damage_is_damage(folder: Path) -> None:

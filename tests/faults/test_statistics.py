@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from specnorm import statistics
 from specnorm.errors import IntegrityError
+from specnorm.statistics import training_set
 from tests.builders import fit_statistics, levels, write_shards
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A good file."""
-    statistics.write(fit_statistics(write_shards(tmp_path / "shards", levels()), 1), tmp_path / "raw.json")
+    training_set.write(fit_statistics(write_shards(tmp_path / "shards", levels()), 1), tmp_path / "raw.json")
     return tmp_path / "raw.json"
 
 
@@ -29,7 +29,7 @@ def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 def refused(path: Path, match: str) -> str:
     with pytest.raises(IntegrityError, match=match) as caught:
-        statistics.read(path)
+        training_set.read(path)
     message = str(caught.value)
     assert str(path) in message
     assert "dvc repro -f statistics" in message
@@ -185,4 +185,4 @@ def test_a_front_end_that_has_no_fingerprint(path: Path) -> None:
 
 def test_white_space_is_not_an_edit(path: Path) -> None:
     edit(path, lambda _: None)
-    statistics.read(path)
+    training_set.read(path)

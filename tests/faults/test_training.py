@@ -22,9 +22,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn, optim
 
-from specnorm import cells, files
+from specnorm import files
 from specnorm.errors import DivergenceError, IntegrityError, ResourceError, SpecnormError
-from specnorm.training import loop
+from specnorm.training import cells, loop
 from specnorm.training.checkpoint import Checkpoint
 from tests.training import small
 

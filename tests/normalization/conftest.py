@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from specnorm.normalization.base import Normalizer
-from specnorm.shards import Shards
+from specnorm.shards.store import Shards
 from tests.builders import levels, write_shards
 
 

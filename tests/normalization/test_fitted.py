@@ -19,8 +19,8 @@ from specnorm.normalization.base import Normalizer, Options, kind_named
 from specnorm.normalization.identity import Identity
 from specnorm.normalization.standardize import Channel, Global
 from specnorm.params import NormParams
-from specnorm.shards import Shards
-from specnorm.statistics import TrainingStatistics
+from specnorm.shards.store import Shards
+from specnorm.statistics.training_set import TrainingStatistics
 from tests.builders import fit_statistics
 
 

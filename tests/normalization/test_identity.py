@@ -4,7 +4,7 @@ import torch
 
 from specnorm.normalization.base import Options
 from specnorm.normalization.identity import Identity
-from specnorm.shards import Shards
+from specnorm.shards.store import Shards
 from tests.builders import fit_statistics
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from specnorm.normalization.base import Normalizer, Options
 from specnorm.normalization.standardize import Channel, Global
-from specnorm.shards import Shards
+from specnorm.shards.store import Shards
 from tests.builders import fit_statistics, levels, write_shards
 
 KINDS: list[type[Normalizer]] = [Global, Channel]

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from specnorm.training import recipe
-from specnorm.xresnet import ResidualBlock, xresnet18
+from specnorm.training.xresnet import ResidualBlock, xresnet18
 
 # Threads gain nothing on clips this small, and cost minutes where other work shares the cores.
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
-from specnorm.moments import Moments, merged
+from specnorm.statistics.moments import Moments, merged
 
 
 @pytest.fixture(scope="module")

@@ -9,16 +9,17 @@ import pytest
 import scipy.signal
 from numpy.typing import NDArray
 
-from specnorm import audio
+from specnorm.audio import resample as resampling
+from specnorm.audio.resample import Resampler, resample
 
 TARGET_HZ = 16000
 RATES_HZ = [8000, 22050, 44100, 48000, 96000]
-METHODS: list[audio.Resampler] = ["polyphase", "sinc"]
+METHODS: list[Resampler] = ["polyphase", "sinc"]
 
 # Share of the lower Nyquist frequency up to which levels are kept within 0.1 dB.
-FLAT_TO: dict[audio.Resampler, float] = {"polyphase": 0.85, "sinc": 0.7}
+FLAT_TO: dict[Resampler, float] = {"polyphase": 0.85, "sinc": 0.7}
 # Multiple of the target's Nyquist frequency from which on aliases stay below -60 dB.
-CLEAN_FROM: dict[audio.Resampler, float] = {"polyphase": 1.35, "sinc": 1.55}
+CLEAN_FROM: dict[Resampler, float] = {"polyphase": 1.35, "sinc": 1.55}
 
 
 def tone(frequency_hz: float, rate_hz: int, seconds: float = 1.0) -> NDArray[np.float32]:
@@ -35,24 +36,24 @@ def level_db(waveform: NDArray[np.float64]) -> float:
     return 10 * math.log10(2 * np.mean(np.square(waveform)))
 
 
-def resampled_db(frequency_hz: float, rate_hz: int, method: audio.Resampler) -> float:
-    return level_db(middle(audio.resample(tone(frequency_hz, rate_hz), rate_hz, TARGET_HZ, method)))
+def resampled_db(frequency_hz: float, rate_hz: int, method: Resampler) -> float:
+    return level_db(middle(resample(tone(frequency_hz, rate_hz), rate_hz, TARGET_HZ, method)))
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("rate", RATES_HZ)
-def test_a_tone_keeps_its_frequency_and_level(method: audio.Resampler, rate: int) -> None:
+def test_a_tone_keeps_its_frequency_and_level(method: Resampler, rate: int) -> None:
     """Within a bin of 2 Hz, and 0.1 dB over the flat part of the band."""
     for share in (0.01, 0.1, 0.3, 0.5, 0.6, FLAT_TO[method]):
         frequency = 2 * round(share * min(rate, TARGET_HZ) / 4)
-        kept = middle(audio.resample(tone(frequency, rate), rate, TARGET_HZ, method))
+        kept = middle(resample(tone(frequency, rate), rate, TARGET_HZ, method))
         assert abs(np.abs(np.fft.rfft(kept)).argmax() * 2 - frequency) <= 2
         assert abs(level_db(kept)) < 0.1
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("rate", [44100, 96000])
-def test_what_lies_above_the_new_band_is_gone(method: audio.Resampler, rate: int) -> None:
+def test_what_lies_above_the_new_band_is_gone(method: Resampler, rate: int) -> None:
     """Aliases below -60 dB, from the frequency on where the default filter reaches that."""
     highest = rate / 2 - 10
     for frequency in np.linspace(CLEAN_FROM[method] * TARGET_HZ / 2, highest, 12):
@@ -60,10 +61,10 @@ def test_what_lies_above_the_new_band_is_gone(method: audio.Resampler, rate: int
 
 
 @pytest.mark.parametrize(("method", "limit_db"), [("polyphase", -60), ("sinc", -54)])
-def test_raising_the_rate_adds_no_image(method: audio.Resampler, limit_db: float) -> None:
+def test_raising_the_rate_adds_no_image(method: Resampler, limit_db: float) -> None:
     """8 kHz -> 16 kHz: the mirror image above 4 kHz of tones below; of 2 kHz, sinc leaves -54.8 dB."""
     for frequency in (100, 500, 1000, 2000):
-        spectrum = np.abs(np.fft.rfft(middle(audio.resample(tone(frequency, 8000), 8000, TARGET_HZ, method))))
+        spectrum = np.abs(np.fft.rfft(middle(resample(tone(frequency, 8000), 8000, TARGET_HZ, method))))
         image_db = 20 * math.log10(spectrum[2050:].max() / spectrum.max())  # bins of 2 Hz, from 4.1 kHz on
         assert image_db < limit_db
 
@@ -72,7 +73,7 @@ def test_raising_the_rate_adds_no_image(method: audio.Resampler, limit_db: float
     ("method", "edge_db", "alias_db"),
     [("polyphase", -0.66, -55.2), ("sinc", -2.43, -28.5)],
 )
-def test_neither_is_sharp_at_the_edge(method: audio.Resampler, edge_db: float, alias_db: float) -> None:
+def test_neither_is_sharp_at_the_edge(method: Resampler, edge_db: float, alias_db: float) -> None:
     """What the docstring tells: a change of these is a change of the method, and of every result near 8 kHz.
 
     Within 0.05 and 0.5 dB: the window of half a second is no whole number of the alias's periods.
@@ -106,11 +107,11 @@ def direct_sinc(waveform: NDArray[np.float32], up: int, down: int) -> NDArray[np
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000])
 @pytest.mark.parametrize(("method", "direct"), [("polyphase", direct_polyphase), ("sinc", direct_sinc)])
-def test_the_method_is_its_formula(method: audio.Resampler, direct, rate: int) -> None:
+def test_the_method_is_its_formula(method: Resampler, direct, rate: int) -> None:
     waveform = (0.3 * np.random.default_rng(0).standard_normal(1000)).astype(np.float32)
     divisor = math.gcd(rate, TARGET_HZ)
     expected = direct(waveform, TARGET_HZ // divisor, rate // divisor)
-    resampled = audio.resample(waveform, rate, TARGET_HZ, method)
+    resampled = resample(waveform, rate, TARGET_HZ, method)
     assert resampled.shape == expected.shape
     # Polyphase: float32 taps and sums of some 40 products below 1.2, 1e-7 each. Sinc: torchaudio also computes the
     # times of its taps in float32, some 1e-7 of phases up to several hundred: 2e-5 was seen, -94 dB.
@@ -131,7 +132,7 @@ def test_polyphase_equals_scipy(orig: int, target: int, samples: int) -> None:
     waveform = np.random.default_rng(samples).uniform(-1, 1, samples).astype(np.float32)
     divisor = math.gcd(orig, target)
     up, down = target // divisor, orig // divisor
-    resampled = audio.resample(waveform, orig, target, "polyphase")
+    resampled = resample(waveform, orig, target, "polyphase")
     exact = scipy.signal.resample_poly(waveform.astype(np.float64), up, down)
     assert resampled.shape == exact.shape
     # Float32: a sum of at most a few thousand products rounds to some 1e-7 of its largest partial sum, in scipy's order
@@ -144,7 +145,7 @@ def test_polyphase_equals_scipy_on_five_seconds() -> None:
     """The published experiment's clip: 220500 samples, at levels from 0 down to -100 dB."""
     decay = np.logspace(0, -5, 220500)
     waveform = (decay * np.random.default_rng(0).uniform(-1, 1, 220500)).astype(np.float32)
-    resampled = audio.resample(waveform, 44100, 16000, "polyphase")
+    resampled = resample(waveform, 44100, 16000, "polyphase")
     expected = scipy.signal.resample_poly(waveform, 160, 441)
     assert resampled.shape == expected.shape == (80000,)
     local = np.interp(np.arange(80000) * 441 / 160, np.arange(220500), decay)
@@ -157,24 +158,24 @@ def test_rates_without_a_table_are_scipys_own(monkeypatch: pytest.MonkeyPatch) -
     def none(*_: int) -> None:
         raise AssertionError("a table was made")
 
-    monkeypatch.setattr(audio, "_polyphase_tables", none)
+    monkeypatch.setattr(resampling, "_polyphase_tables", none)
     waveform = np.random.default_rng(0).uniform(-1, 1, 50).astype(np.float32)
     expected = scipy.signal.resample_poly(waveform, 16001, 192000)
-    assert np.array_equal(audio.resample(waveform, 192000, 16001, "polyphase"), expected)
+    assert np.array_equal(resample(waveform, 192000, 16001, "polyphase"), expected)
 
 
 @pytest.mark.parametrize(("orig", "target"), SCIPY_RATES_HZ)
 def test_a_table_holds_every_tap_of_every_phase_and_keeps_to_its_limit(orig: int, target: int) -> None:
     divisor = math.gcd(orig, target)
     up, down = target // divisor, orig // divisor
-    repeats, starts, tables = audio._polyphase_tables(up, down)
+    repeats, starts, tables = resample._polyphase_tables(up, down)
     groups, width, phases = tables.shape
     assert width <= down * repeats  # or the windows' rows would overlap by more than a period, and be copied
     assert len(starts) == groups == -(-up * repeats // phases)
     used = tables.permute(0, 2, 1).reshape(groups * phases, width)[: up * repeats].double().sum().item()
     # The taps sum to ``up`` over all phases of one repetition; each of them is rounded once to float32.
     assert used == pytest.approx(up * repeats, rel=1e-6)
-    assert tables.numel() <= 2 * audio._MOST_TABLE_VALUES
+    assert tables.numel() <= 2 * resample._MOST_TABLE_VALUES
 
 
 @pytest.mark.parametrize("rate", [22050, 44100, 48000])
@@ -183,5 +184,5 @@ def test_the_two_methods_agree_inside_the_band(rate: int) -> None:
     spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(rate))
     spectrum[5000:] = 0
     waveform = np.fft.irfft(spectrum, rate).astype(np.float32)
-    one, other = (middle(audio.resample(waveform, rate, TARGET_HZ, method)) for method in METHODS)
+    one, other = (middle(resample(waveform, rate, TARGET_HZ, method)) for method in METHODS)
     assert level_db(one - other) - level_db(one) < -38

@@ -11,8 +11,8 @@ import torch
 import torchaudio
 from numpy.typing import NDArray
 
+from specnorm.audio.front_end import FrontEnd
 from specnorm.params import LinearParams, MelParams
-from specnorm.spectrogram import FrontEnd
 
 RATE_HZ = 16000
 SAMPLES = 32000

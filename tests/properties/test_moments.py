@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from specnorm.moments import Moments
+from specnorm.statistics.moments import Moments
 
 levels = arrays.arrays(
     np.float32,

@@ -16,11 +16,13 @@ import pytest
 import torch
 import yaml
 
-from specnorm import noop, results, summary
-from specnorm.inputs import Inputs
-from specnorm.metrics import points
-from specnorm.shards import open_shards
-from specnorm.xresnet import xresnet18
+from specnorm import __main__
+from specnorm.comparison import noop
+from specnorm.comparison.inputs import Inputs
+from specnorm.comparison.metrics import points
+from specnorm.report import results
+from specnorm.shards.store import open_shards
+from specnorm.training.xresnet import xresnet18
 from stages import compare
 from tests import made_up
 
@@ -197,7 +199,7 @@ def test_a_label_that_looks_like_markup_is_text(workspace: Path, monkeypatch: py
 
 
 def test_the_summary_in_words(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert summary.main([str(finished / "data/comparison")]) == 0
+    assert __main__.main([str(finished / "data/comparison")]) == 0
     printed = capsys.readouterr().out
     verdict = results.read(finished / "data/comparison").verdict
     assert printed.startswith(f"{verdict['title']}\n\n{verdict['recommendation']}.\n")
@@ -205,7 +207,7 @@ def test_the_summary_in_words(finished: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_the_summary_as_json_has_the_documented_fields(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert summary.main([str(finished / "data/comparison"), "--json"]) == 0
+    assert __main__.main([str(finished / "data/comparison"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     described = (made_up.ROOT / "docs/verdict.md").read_text()
 
@@ -229,14 +231,14 @@ def test_an_edited_result_is_an_error_that_names_the_file(
 ) -> None:
     path = workspace / "data/comparison" / name
     path.write_text(path.read_text().replace("0.", "0.9", 1))
-    assert summary.main([]) == 4
+    assert __main__.main([]) == 4
     error = capsys.readouterr().err
     assert f"data/comparison/{name}" in error
     assert len(error.splitlines()) == 1
 
 
 def test_no_results_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert summary.main([str(tmp_path)]) == 4
+    assert __main__.main([str(tmp_path)]) == 4
     assert "missing file" in capsys.readouterr().err
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from specnorm.training import recipe
-from specnorm.xresnet import xresnet18
+from specnorm.training.xresnet import xresnet18
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,38 @@
+"""Where the pipeline keeps things, relative to the repository that it runs in, and which stage makes them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ARCHIVE = Path("data/raw")
+SHARDS = Path("data/spectrograms")
+STATISTICS = Path("data/statistics")
+NORMALIZERS = Path("data/normalizers")
+CELLS = Path("data/cells")
+COMPARISON = Path("data/comparison")
+
+
+def root() -> Path:
+    """The repository: experiments run in temporary copies of it, and DVC names the original."""
+    return Path(os.environ.get("DVC_ROOT", "")).resolve()
+
+
+def cache() -> Path:
+    """Where work that must outlive a run is kept: unfinished downloads, checkpoints."""
+    return root() / ".cache"
+
+
+def statistics_path(fold: int, waveform: str) -> Path:
+    """The statistics of one training set, by its held-out fold."""
+    return STATISTICS / f"fold-{fold}" / f"{waveform}.json"
+
+
+def normalizer_path(norm: str, fold: int) -> Path:
+    """A mode fitted for one held-out fold."""
+    return NORMALIZERS / norm / f"fold-{fold}.json"
+
+
+def cell_folder(norm: str, fold: int, seed: int) -> Path:
+    """The output of one training run."""
+    return CELLS / norm / f"fold-{fold}" / f"seed-{seed}"

@@ -1,0 +1,99 @@
+"""What every stage's command shares: its arguments, its lock, and errors as one line with an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from specnorm import files, params
+from specnorm.errors import ConfigurationError, SpecnormError
+from specnorm.normalization import fitted
+
+# What a shell reports for a command that the signal ended.
+_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
+
+
+class _TerminatedError(BaseException):
+    """A scheduler asks for the end; like an interrupt, nothing but the end of the stage catches it."""
+
+
+def run(
+    work: Callable[[params.Params, argparse.Namespace], None],
+    argv: list[str] | None,
+    *,
+    outputs: Callable[[argparse.Namespace], list[Path]] = lambda _: [],
+    arguments: Callable[[argparse.ArgumentParser], None] = lambda _: None,
+) -> int:
+    """Check all parameters, take the stage's lock, work, and turn an error of ours into one line with an exit code.
+
+    Args:
+        work: the stage.
+        argv: the command line without the program's name.
+        outputs: the folders that the stage writes; two processes never write the same one at a time.
+        arguments: adds the stage's own arguments.
+    """
+    name = Path(getattr(sys.modules[work.__module__], "__file__", None) or "stage").stem
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=sys.modules[work.__module__].__doc__)
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
+    arguments(parser)
+    parsed = parser.parse_args(argv)
+    warnings.showwarning = _one_line  # type: ignore[assignment]
+    try:
+        loaded = params.load(Path("params.yaml"))
+        for mode, settings in loaded.norm.items():
+            fitted.check(mode, settings)
+        asked = getattr(parsed, "norm", None)
+        if asked is not None and asked not in loaded.norm:
+            raise ConfigurationError(
+                "no such mode", where="--norm", expected=f"one of {', '.join(loaded.norm)}", got=asked
+            )
+        with _terminable(), ExitStack() as locks:
+            for folder in outputs(parsed):
+                lock = Path(".cache/locks") / f"{'-'.join(folder.parts)}.lock"
+                files.check_writable(folder)
+                locks.enter_context(files.exclusive(lock))
+                files.clean_partials(folder)
+            work(loaded, parsed)
+    except SpecnormError as error:
+        if parsed.verbose:
+            traceback.print_exc()
+        print(f"{name}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except _TerminatedError:
+        print(f"{name}: terminated", file=sys.stderr)
+        return _TERMINATED
+    return 0
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM unwind the work as Ctrl-C does, so that it leaves no partial file."""
+
+    def stop(*_: object) -> None:
+        raise _TerminatedError
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def norm_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--norm``."""
+    parser.add_argument("--norm", required=True, help="the normalisation mode")
+
+
+def _one_line(message: Warning | str, category: type[Warning], *_: object) -> None:
+    if issubclass(category, UserWarning | RuntimeWarning):
+        print(f"warning: {message}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""A trained cell as a product: waveforms in, class probabilities out."""

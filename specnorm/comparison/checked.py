@@ -1,0 +1,175 @@
+"""The tables of all cells: which mode, which fold, how good, how learned, what taken for what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
+
+from specnorm.comparison.metrics import METRICS as SCORES
+from specnorm.errors import DataError, IntegrityError
+from specnorm.shards.store import INDEX, Shards
+from specnorm.training.cells import HISTORY, METRICS, PREDICTIONS, PROBABILITY, RUN, StoredCell
+
+_SHARED = ("dataset", "front_end", "model", "train")  # what must be equal in every cell of a fair comparison
+_AGAIN = "Run `dvc repro`"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``cells``: a row a cell; ``curves``: a row an epoch; ``confusion``: a row a mode and pair of classes."""
+
+    cells: pd.DataFrame
+    curves: pd.DataFrame
+    confusion: pd.DataFrame
+
+
+def compare(stored: list[StoredCell], shards: Shards) -> Comparison:
+    """Tabulate cells; every mode must have the same folds and seeds, every cell exactly its held-out fold's clips.
+
+    Accuracy and macro F1 are computed from the predictions.
+
+    Raises:
+        IntegrityError: a cell is damaged, missing, there twice, trained on other data or settings than the rest, or
+            scored on other clips.
+        DataError: a held-out fold lacks a class.
+    """
+    for cell in stored:
+        _check_whole(cell)
+    rows = [_row(cell, shards) for cell in stored]
+    for name in _SHARED:
+        _check_same(name, stored)
+    for place in sorted({(cell.metrics["norm"], cell.metrics["fold"]) for cell in stored}):
+        own = [cell for cell in stored if (cell.metrics["norm"], cell.metrics["fold"]) == place]
+        _check_same("normalizer", own)
+    _check_complete(stored)
+    cells = pd.DataFrame(rows)
+    names = ["norm", "fold", "seed"]
+    curves = pd.concat(
+        [cell.history.assign(**{name: cell.metrics[name] for name in names}) for cell in stored], ignore_index=True
+    )
+    curves = curves[names + [name for name in curves.columns if name not in names]]
+    return Comparison(cells, curves, _confusion(stored, shards.classes))
+
+
+def _confusion(cells: list[StoredCell], labels: list[str]) -> pd.DataFrame:
+    """A row a mode, actual and predicted class: how many clips (over all seeds), and which share of the class."""
+    rows = [
+        {"norm": norm, "actual": labels[actual], "predicted": labels[predicted],
+         "clips": int(counts[actual, predicted]), "share": counts[actual, predicted] / counts[actual].sum()}
+        for norm, counts in _counts(cells, len(labels)).items()
+        for actual in range(len(labels))
+        for predicted in range(len(labels))
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _counts(cells: list[StoredCell], classes: int) -> dict[str, NDArray[np.int64]]:
+    counts: dict[str, NDArray[np.int64]] = {}
+    for cell in cells:
+        predicted = cell.probabilities.argmax(axis=1)
+        own = confusion_matrix(cell.predictions["target"], predicted, labels=range(classes))
+        norm = str(cell.metrics["norm"])
+        counts[norm] = counts.get(norm, 0) + own
+    return counts
+
+
+def _check_whole(cell: StoredCell) -> None:
+    parts: dict[str, tuple[object, tuple[str, ...]]] = {
+        METRICS: (cell.metrics, ("norm", "fold", "seed", "normalizer", "accuracy", "loss", "fingerprint", *_SHARED)),
+        RUN: (cell.run, ("train_seconds", "total_seconds", "device", "device_name", "precision")),
+        HISTORY: (list(cell.history), ("epoch", "train_loss", "valid_loss", "valid_accuracy")),
+        PREDICTIONS: (list(cell.predictions), ("clip", "target")),
+    }
+    for file, (there, names) in parts.items():
+        missing = [name for name in names if not isinstance(there, dict | list) or name not in there]
+        if missing:
+            raise IntegrityError("damaged cell", where=cell.folder / file, expected=", ".join(missing), hint=_AGAIN)
+
+
+def _check_same(name: str, stored: list[StoredCell]) -> None:
+    reference = stored[0].metrics[name]
+    for cell in stored:
+        if cell.metrics[name] != reference:
+            raise IntegrityError(
+                f"a cell with another {name}", where=cell.folder, expected=reference, got=cell.metrics[name],
+                hint=_AGAIN,
+            )  # fmt: skip
+
+
+def _check_complete(stored: list[StoredCell]) -> None:
+    """A mode's mean over four folds must not stand beside another's over five."""
+    folders: dict[tuple[str, int, int], Path] = {}
+    for cell in stored:
+        place = (cell.metrics["norm"], cell.metrics["fold"], cell.metrics["seed"])
+        if place in folders:
+            raise IntegrityError(
+                "one cell twice: {} fold {} seed {}".format(*place), where=cell.folder,
+                expected=f"it in {folders[place]} alone", hint=_AGAIN,
+            )  # fmt: skip
+        folders[place] = cell.folder
+    for mode in dict.fromkeys(norm for norm, _, _ in folders):
+        for fold, seed in sorted({(fold, seed) for _, fold, seed in folders}):
+            if (mode, fold, seed) not in folders:
+                raise IntegrityError(
+                    "a missing cell", where=f"mode {mode}", expected=f"fold {fold} seed {seed}, which another mode has",
+                    hint=_AGAIN,
+                )  # fmt: skip
+
+
+def _row(cell: StoredCell, shards: Shards) -> dict[str, object]:
+    metrics, run = cell.metrics, cell.run
+    if metrics["dataset"] != shards.dataset_digest or metrics["front_end"] != shards.front_end_fingerprint:
+        raise IntegrityError("a cell of other spectrograms", where=cell.folder, hint=_AGAIN)
+    expected = shards.of_fold(metrics["fold"])
+    found = cell.predictions
+    same = list(found["clip"]) == list(expected["clip"]) and list(found["target"]) == list(expected["target"])
+    if expected.empty or not same:
+        raise IntegrityError(
+            "predictions of other clips", where=cell.folder / PREDICTIONS,
+            expected=f"the {len(expected)} clips of fold {metrics['fold']}", got=f"{len(found)} clips", hint=_AGAIN,
+        )  # fmt: skip
+    lacking = sorted(set(shards.clips["label"]) - set(expected["label"]))
+    if lacking:
+        raise DataError(
+            f"fold {metrics['fold']} has no clip of class {', '.join(map(repr, lacking))}", where=shards.folder / INDEX,
+            expected="every class in every held-out fold",
+            hint="Its results do not compare with the other folds': hold out other folds, or add clips",
+        )  # fmt: skip
+    classes = [name for name in found.columns if name.startswith(PROBABILITY)]
+    if classes != [f"{PROBABILITY}{index}" for index in range(len(shards.classes))]:
+        raise IntegrityError(
+            "predictions of other classes", where=cell.folder / PREDICTIONS,
+            expected=f"{len(shards.classes)} columns in order", got=f"{len(classes)} columns", hint=_AGAIN,
+        )  # fmt: skip
+    probabilities = cell.probabilities
+    # 1e-3 leaves room for float32 rounding; a NaN fails both.
+    if not (np.all(probabilities >= 0) and np.allclose(probabilities.sum(axis=1), 1.0, rtol=0, atol=1e-3)):
+        raise IntegrityError("predictions that are not probabilities", where=cell.folder / PREDICTIONS, hint=_AGAIN)
+    targets = expected["target"].to_numpy(np.int64)
+    accuracy, f1_macro, loss = (
+        SCORES[name].of(probabilities, targets) for name in ("accuracy", "f1_macro", "log_loss")
+    )
+    # Two ways to the same figures, up to the order of float64 sums.
+    for name, expected_score in (("accuracy", accuracy), ("loss", loss)):
+        if not np.isclose(metrics[name], expected_score, rtol=1e-9, atol=1e-12):
+            raise IntegrityError(
+                "metrics of other predictions", where=cell.folder / METRICS, expected=f"{name} {expected_score}",
+                got=metrics[name], hint=_AGAIN,
+            )  # fmt: skip
+    return {
+        "norm": metrics["norm"],
+        "fold": metrics["fold"],
+        "seed": metrics["seed"],
+        "accuracy": accuracy,
+        "f1_macro": f1_macro,
+        "loss": loss,
+        "train_seconds": run["train_seconds"],
+        "total_seconds": run["total_seconds"],
+        "device": run["device"],
+        "precision": run["precision"],
+    }

@@ -1,0 +1,1 @@
+"""What a person sees of a comparison: pictures, tables, a page, and the folder that holds them."""

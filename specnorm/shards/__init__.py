@@ -1,0 +1,1 @@
+"""Spectrograms on disk: shards, how they are made, and reading ahead."""

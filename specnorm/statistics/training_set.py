@@ -1,0 +1,239 @@
+"""Training statistics: the merged moments of the folds that a held-out fold is not among, with their provenance."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from specnorm.errors import DataError, IntegrityError
+from specnorm.files import fingerprint, read_json, write_json
+from specnorm.params import WAVEFORMS, StatisticsParams, Waveform
+from specnorm.shards.store import Shards
+from specnorm.statistics.moments import Moments, merged
+
+FORMAT = 1
+_AGAIN = "Run `dvc repro -f statistics` to compute it again"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a set of statistics was computed from, and so where it may be used."""
+
+    waveform: Waveform
+    held_out_fold: int
+    folds_merged: list[int]
+    clips: int
+    clips_digest: str  # of the merged clips' names
+    dataset_digest: str
+    front_end: dict[str, Any]
+    front_end_fingerprint: str
+    fraction: float  # share of every clip's frames
+    seed: int  # of the choice of frames; 0 where all are used
+
+    def check(self, shards: Shards, held_out_fold: int, where: object) -> None:
+        """Refuse statistics that do not belong to this training set.
+
+        Raises:
+            IntegrityError: another front end, another data set, or a held-out clip among the merged ones.
+        """
+        expected = training_clips(shards, held_out_fold)
+        facts = [
+            ("front end", shards.front_end_fingerprint, self.front_end_fingerprint),
+            ("data set", shards.dataset_digest, self.dataset_digest),
+            ("held-out fold", held_out_fold, self.held_out_fold),
+            ("merged folds", [fold for fold in shards.folds if fold != held_out_fold], self.folds_merged),
+            ("number of clips", len(expected), self.clips),
+            ("clips", clips_digest(expected), self.clips_digest),
+        ]
+        for what, wanted, found in facts:
+            if wanted != found:
+                raise IntegrityError(
+                    f"statistics of another {what}", where=where, expected=wanted, got=found, hint=_AGAIN
+                )
+
+
+@dataclass(frozen=True)
+class TrainingStatistics:
+    """Moments per frequency bin of one training set, and where they come from."""
+
+    provenance: Provenance
+    bins: Moments
+    bin_frequencies_hz: list[float]
+
+    @property
+    def pooled(self) -> Moments:
+        """The moments of all bins as one, ``[1]``."""
+        return self.bins.pooled()
+
+
+def training_clips(shards: Shards, held_out_fold: int) -> list[str]:
+    """Names of the clips outside the held-out fold, in order."""
+    return sorted(str(clip) for clip in shards.clips.loc[shards.clips["fold"] != held_out_fold, "clip"])
+
+
+def clips_digest(names: list[str]) -> str:
+    """Digest of a set of clips' names."""
+    return fingerprint(sorted(names))
+
+
+def fold_moments(shards: Shards, waveform: Waveform, fold: int, params: StatisticsParams) -> Moments:
+    """Moments per bin of one fold, one clip at a time; reads nothing outside the fold.
+
+    With ``fraction`` below 1 they are estimated from that share of the frames of every clip, drawn without
+    replacement. Frames of all clips say more than all frames of some clips, because clips differ in level by tens of
+    decibels and neighbouring frames hardly do.
+
+    Raises:
+        IntegrityError: a value is not finite; the message names the clip and the bin.
+        DataError: the data set has no such fold.
+    """
+    floor_db = float(10 * np.log10(shards.manifest["front_end"]["amin"]))
+    names = shards.of_fold(fold)["clip"]
+    loaded = shards.load(waveform, fold)  # [clips, 1, bins, frames]
+    frames = loaded.shape[-1]
+    chosen = max(1, round(params.fraction * frames)) if params.fraction < 1 else frames
+    scratch = np.empty((loaded.shape[-2], chosen))
+    finite = np.empty(loaded.shape[-2:], np.bool_)
+    parts = []
+    for row, spectrogram in enumerate(loaded):
+        values = np.asarray(spectrogram[0])  # [bins, frames]
+        if not np.isfinite(values, out=finite).all():
+            frequency_bin, frame = np.argwhere(~finite)[0]
+            raise IntegrityError(
+                "a value is not finite",
+                where=f"clip {names[row]}, bin {frequency_bin}, frame {frame}",
+                got=values[frequency_bin, frame],
+                hint="Run `dvc repro -f spectrograms` to build the shards again",
+            )
+        if chosen < frames:
+            generator = np.random.default_rng([params.seed, fold, row])
+            values = values[:, np.sort(generator.choice(frames, chosen, replace=False))]
+        parts.append(Moments.of(values, floor_db, scratch=scratch))
+    return merged(parts)
+
+
+def all_moments(
+    shards: Shards, params: StatisticsParams, *, workers: int | None = None
+) -> dict[Waveform, dict[int, Moments]]:
+    """:func:`fold_moments` of every waveform variant and fold, several at a time.
+
+    The bits do not depend on ``workers`` (threads; all cores when not given): each fold is computed alone, and most of
+    the work, the shards' digests and the sums, is done outside the interpreter's lock.
+
+    Raises:
+        IntegrityError: as :func:`fold_moments`, for the first fold that is not good; the folds that wait are dropped.
+    """
+    jobs = list(product(WAVEFORMS, shards.folds))
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        # One map for all of them: an error drops what waits in it.
+        results = pool.map(partial(fold_moments, shards, params=params), *zip(*jobs, strict=True))
+        found = dict(zip(jobs, results, strict=True))
+    return {waveform: {fold: found[waveform, fold] for fold in shards.folds} for waveform in WAVEFORMS}
+
+
+def training_statistics(
+    shards: Shards, waveform: Waveform, moments: dict[int, Moments], held_out_fold: int, params: StatisticsParams,
+    bin_frequencies_hz: list[float],
+) -> TrainingStatistics:  # fmt: skip
+    """Merge the moments of every fold but the held-out one.
+
+    Raises:
+        DataError: the data set has no such fold, or no clip is left to train on.
+        ValueError: ``moments`` are not those of every fold.
+    """
+    if held_out_fold not in shards.folds:
+        raise DataError("no such fold to hold out", where=shards.folder, expected=shards.folds, got=held_out_fold)
+    folds = [fold for fold in shards.folds if fold != held_out_fold]
+    if not set(folds) <= set(moments) <= set(shards.folds):
+        raise ValueError(f"moments of folds {sorted(moments)} for a data set of folds {shards.folds}")
+    names = training_clips(shards, held_out_fold)
+    if not folds:
+        raise DataError("no fold left to train on", where=f"fold {held_out_fold} held out", got=shards.folds)
+    provenance = Provenance(
+        waveform=waveform,
+        held_out_fold=held_out_fold,
+        folds_merged=folds,
+        clips=len(names),
+        clips_digest=clips_digest(names),
+        dataset_digest=shards.dataset_digest,
+        front_end=shards.manifest["front_end"],
+        front_end_fingerprint=shards.front_end_fingerprint,
+        fraction=params.fraction,
+        seed=params.seed if params.fraction < 1 else 0,
+    )
+    return TrainingStatistics(provenance, merged([moments[fold] for fold in folds]), bin_frequencies_hz)
+
+
+def write(statistics: TrainingStatistics, path: Path) -> None:
+    """Write one JSON file: provenance, then a list a field with a value a bin, then the pooled values."""
+    write_json(path, _document(statistics))
+
+
+def read(path: Path) -> TrainingStatistics:
+    """Read what :func:`write` wrote.
+
+    Raises:
+        IntegrityError: the file is missing, damaged, edited, of another format, or holds impossible values.
+    """
+    stored = read_json(path, hint=_AGAIN)
+    found = stored.get("format") if isinstance(stored, dict) else None
+    if not isinstance(stored, dict) or found != FORMAT:
+        raise IntegrityError("wrong statistics", where=path, expected=f"format {FORMAT}", got=found, hint=_AGAIN)
+    try:
+        provenance = Provenance(**{field.name: stored[field.name] for field in fields(Provenance)})
+        columns = stored["bins"]
+        bins = Moments(
+            count=np.asarray(columns["count"], np.int64),
+            floor_count=np.asarray(columns["floor_count"], np.int64),
+            **{name: np.asarray(columns[name], np.float64) for name in ("mean", "m2", "minimum", "maximum")},
+        )
+        frequencies = [float(value) for value in columns["frequency_hz"]]
+        front_end_fingerprint = fingerprint(provenance.front_end)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise IntegrityError("damaged statistics", where=path, got=repr(error), hint=_AGAIN) from error
+    shapes = {(len(frequencies),)} | {getattr(bins, field.name).shape for field in fields(Moments)}
+    possible = (
+        len(shapes) == 1
+        and len(frequencies) > 0
+        and all(np.isfinite(getattr(bins, field.name)).all() for field in fields(Moments))
+        and (bins.count > 0).all()
+        and (bins.m2 >= 0).all()
+        and (bins.minimum <= bins.maximum).all()
+        and ((bins.floor_count >= 0) & (bins.floor_count <= bins.count)).all()
+    )
+    if not possible:
+        raise IntegrityError("impossible statistics", where=path, expected="finite moments of every bin", hint=_AGAIN)
+    statistics = TrainingStatistics(provenance, bins, frequencies)
+    # The file holds derived values too, and text and numbers that read alike: only what we would write is accepted.
+    with np.errstate(all="ignore"):
+        document = _document(statistics)
+    changed = [key for key in sorted({*stored, *document}) if stored.get(key) != document.get(key)]
+    if provenance.front_end_fingerprint != front_end_fingerprint:
+        changed.append("front_end_fingerprint")
+    if changed:
+        raise IntegrityError(
+            "edited statistics", where=path, expected="values that belong together", got=", ".join(changed), hint=_AGAIN
+        )
+    return statistics
+
+
+def _document(statistics: TrainingStatistics) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        **asdict(statistics.provenance),
+        "bins": {"frequency_hz": statistics.bin_frequencies_hz, **_columns(statistics.bins)},
+        "global": {name: values[0] for name, values in _columns(statistics.pooled).items()},
+    }
+
+
+def _columns(moments: Moments) -> dict[str, list[Any]]:
+    columns = {field.name: getattr(moments, field.name).tolist() for field in fields(Moments)}
+    # Derived, for the reader: the deviation that a normaliser divides by, and the share of cells at the floor.
+    return {**columns, "deviation": moments.deviation.tolist(), "floor_share": moments.floor_share.tolist()}

@@ -1,0 +1,120 @@
+"""What DVC shows, shares and runs elsewhere."""
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.end_to_end.project import TINY_RUN, Project
+
+pytestmark = pytest.mark.pipeline
+
+CELL = " fold 1 seed 0"
+
+
+def test_metrics_plots_and_artifacts_say_something(project: Project) -> None:
+    shown = json.loads(project.dvc("metrics", "show", "--json").output)
+    accuracy = shown[""]["data"]["data/comparison/summary.json"]["data"]["global"]["accuracy_mean"]
+    summary = pd.read_csv(project.root / "data/comparison/summary.csv").set_index("norm")
+    assert accuracy == pytest.approx(summary.loc["global", "accuracy_mean"], abs=1e-6)  # rounded to six digits
+    project.dvc("plots", "show")
+    page = (project.root / "dvc_plots/index.html").read_text()
+    assert "accuracy by mode" in page
+    assert all(name in page for name in ("training curves", "differences", "confusion"))
+    assert page.count('"norm": "global"') >= 2  # in both plots' data
+    assert "training-statistics" in (project.root / "dvc.yaml").read_text()
+
+
+def test_the_graph_of_a_cell_is_readable(project: Project) -> None:
+    graph = project.dvc("dag", "train@global-1-0").output
+    for stage in ("download", "spectrograms", "statistics", "normalizers@global", "train@global-1-0"):
+        assert stage in graph
+    assert max(len(line) for line in graph.splitlines()) <= 100
+
+
+def test_a_remote_gives_everything_to_a_fresh_clone(project: Project, tmp_path: Path) -> None:
+    project.dvc("remote", "add", "--default", "--local", "store", str(tmp_path / "store"))
+    project.dvc("push")
+    project.dvc("push", "--run-cache")
+    clone = Project(tmp_path / "clone")
+    project.run("git", "clone", "-q", str(project.root), str(clone.root))
+    clone.dvc("remote", "add", "--default", "--local", "store", str(tmp_path / "store"))
+    clone.dvc("pull")
+    assert clone.dvc("repro").stages <= {"track"}  # the clone's MLflow store is its own
+    name = "data/statistics/fold-1/standardized.json"
+    other = Project(tmp_path)
+    other.dvc("get", str(clone.root), name, "-o", "statistics.json")
+    assert (tmp_path / "statistics.json").read_bytes() == (project.root / name).read_bytes()
+    project.dvc("remote", "remove", "--local", "store")
+
+
+def test_temporary_and_queued_experiments_share_the_cache_and_the_store(project: Project) -> None:
+    before = (project.root / "params.yaml").read_text()
+    known = tracked_runs(project)
+    own = project.root.parent / "own clips"
+    write_clips(own)
+    source = ["-S", "dataset=csv", "-S", f"dataset.source='../{own.name}'", "-S", "dataset.folds=2"]
+    # A relative source is relative to the repository, wherever the experiment runs.
+    ran = project.dvc("exp", "run", "--temp", "-n", "own", "-S", "experiment=tiny", "-S", "norm=none", *source)
+    assert {"download", "train@none-1-0", "track"} <= ran.stages
+    project.dvc("exp", "run", "--queue", "-S", "norm=global,channel", *TINY_RUN)
+    project.dvc("queue", "start", "-j", "2")
+    for _ in range(300):
+        states = project.dvc("queue", "status").output
+        if states.count("Success") == 2 or "Failed" in states:
+            break
+        time.sleep(1)
+    assert states.count("Success") == 2, project.dvc("exp", "show", "--md").output + states
+    assert (project.root / "params.yaml").read_text() == before
+    # The queued `global` is the workspace's own result from the cache, and so the same run: it is there once.
+    new = tracked_runs(project) - known
+    assert new == Counter([f"{mode}{cell}" for mode in ("none", "channel") for cell in ("", CELL)])
+
+
+def write_clips(folder: Path) -> None:
+    """A user's own folder: mixed formats, rates and lengths, a table without folds."""
+    import numpy as np
+    import soundfile
+
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    rows = []
+    for index in range(24):
+        rate = (8000, 22050, 48000)[index % 3]
+        seconds = (0.2, 0.5, 0.9)[index % 3]
+        suffix = ("wav", "flac", "ogg")[index % 3]
+        label = ("high", "low")[index % 2]
+        wave = np.sin(2 * np.pi * (300, 2000)[index % 2] * np.arange(int(rate * seconds)) / rate)
+        noise = 0.1 * generator.standard_normal(len(wave))
+        soundfile.write(folder / f"a clip {index}.{suffix}", (0.3 * wave + noise).clip(-1, 1), rate)
+        rows.append((f"a clip {index}.{suffix}", label))
+    pd.DataFrame(rows, columns=["filename", "label"]).to_csv(folder / "metadata.csv", index=False)
+
+
+def tracked_runs(project: Project) -> Counter[str]:
+    """How often each name stands among the runs in the project's MLflow store."""
+    import sqlite3
+
+    with sqlite3.connect(project.root / "mlflow.db") as store:
+        return Counter(name for (name,) in store.execute("select name from runs where lifecycle_stage = 'active'"))
+
+
+def test_real_audio_as_ogg_runs_through_the_same_command(project: Project, shared_audio: Path, tmp_path: Path) -> None:
+    import zipfile
+
+    cut = tmp_path / "cut.zip"
+    with zipfile.ZipFile(shared_audio / "esc10-ogg.zip") as full, zipfile.ZipFile(cut, "w") as kept:
+        table = full.read("ESC-50-master/meta/esc50.csv").decode().splitlines(keepends=True)
+        rows = [line for line in table[1:] if line[0] in "12" and line.split(",")[3] in ("dog", "rain", "helicopter")]
+        kept.writestr("ESC-50-master/meta/esc50.csv", table[0] + "".join(rows))
+        for line in rows:
+            member = f"ESC-50-master/audio/{line.split(',')[0]}"
+            kept.writestr(member, full.read(member))
+    dataset = ["-S", "dataset=esc10", "-S", "dataset.complete=false", "-S", f"dataset.source={cut}"]
+    ran = project.dvc("exp", "run", "--temp", "-n", "ogg", "-S", "experiment=tiny", "-S", "norm=global", *dataset)
+    assert {"download", "spectrograms", "train@global-1-0", "compare"} <= ran.stages
+    shown = json.loads(project.dvc("exp", "show", "--json").output)
+    assert "ogg" in json.dumps(shown)

@@ -1,0 +1,76 @@
+"""Results are read as they were written, or not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from specnorm.errors import IntegrityError
+from specnorm.report import results
+
+FILES = {"verdict.json": b'{"format": 1}', "cells.csv": b"norm,accuracy\nnone,0.5\n", "figures/accuracy.svg": b"<svg/>"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    results.write(tmp_path / "comparison", FILES)
+    return tmp_path / "comparison"
+
+
+def test_what_is_written_is_read(folder: Path) -> None:
+    found = results.read(folder)
+    assert found.verdict == {"format": 1}
+    assert found.files == sorted(FILES)
+    assert {name: (folder / name).read_bytes() for name in FILES} == FILES
+
+
+def test_files_of_an_earlier_comparison_go(folder: Path) -> None:
+    (folder / "figures/confusion-old.svg").write_text("<svg/>")
+    results.write(folder, FILES)
+    left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert left == {*FILES, results.MANIFEST}
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_an_edited_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(FILES[name].replace(b"5", b"9") + b" ")
+    with pytest.raises(IntegrityError, match=rf"changed file in .*{name}: expected SHA-256"):
+        results.read(folder)
+
+
+@pytest.mark.parametrize("name", [*sorted(FILES), results.MANIFEST])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(IntegrityError, match=rf"{name}.*dvc repro"):
+        results.read(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 9, "sha256": {}}', '{"format": 1, "sha256": []}'])
+def test_a_damaged_manifest_is_named(folder: Path, text: str) -> None:
+    (folder / results.MANIFEST).write_text(text)
+    with pytest.raises(IntegrityError, match=r"manifest\.json"):
+        results.read(folder)
+
+
+def test_the_manifest_comes_last_and_is_gone_while_files_are_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        assert not (folder / results.MANIFEST).exists()
+        if path.name == "cells.csv":
+            raise OSError("no space")
+        path.write_bytes(data)
+
+    monkeypatch.setattr(results, "write_bytes", full)
+    with pytest.raises(OSError, match="no space"):
+        results.write(folder, FILES)
+    with pytest.raises(IntegrityError, match=r"missing file in .*manifest"):
+        results.read(folder)
+
+
+def test_the_manifest_is_plain_json(folder: Path) -> None:
+    manifest = json.loads((folder / results.MANIFEST).read_text())
+    assert set(manifest) == {"format", "sha256"}
+    assert set(manifest["sha256"]) == set(FILES)

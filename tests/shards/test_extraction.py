@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from specnorm.audio.decode import decode
+from specnorm.audio.front_end import FrontEnd, describe
+from specnorm.audio.waveform import prepare
+from specnorm.errors import DataError, IntegrityError, ResourceError, SpecnormError
+from specnorm.params import WAVEFORMS
+from specnorm.shards import store
+from specnorm.shards.extraction import _AHEAD, extract
+from specnorm.shards.store import open_shards
+from tests.builders import FLOOR_DB, Array, MemoryDataset, front_end_params, noise, tree
+from tests.faults.bad_wav import float_wav, wav
+
+PARAMS = front_end_params()
+
+
+def clips(folds: int = 3, number: int = 4) -> dict[tuple[str, int], Array]:
+    return {
+        (f"{fold}-{n}.wav", fold): noise(seed=10 * fold + n) for n in range(number) for fold in range(1, folds + 1)
+    }  # the folds' clips alternate in the table
+
+
+def run(dataset: MemoryDataset, folder: Path, *, workers: int | None = 1) -> list[str]:
+    return extract(dataset, PARAMS, folder, workers=workers)  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_rows_are_each_clips_own_spectrograms_in_the_order_of_the_table(tmp_path: Path) -> None:
+    dataset = MemoryDataset(clips())
+    assert run(dataset, tmp_path) == []
+    found = open_shards(tmp_path)
+    front_end = FrontEnd(PARAMS)
+    assert found.folds == [1, 2, 3]
+    for fold in found.folds:
+        table = found.of_fold(fold)
+        wanted = dataset.clips[dataset.clips["fold"] == fold]
+        assert table["row"].tolist() == [0, 1, 2, 3]
+        for column in ("clip", "target", "label", "source"):
+            assert table[column].tolist() == wanted[column].tolist()
+        for row, name in enumerate(table["clip"]):
+            clip = decode(dataset.read(f"audio/{name}"), name=name)
+            waves = prepare(clip, sample_rate=1000, samples=200, resampler="polyphase")
+            for waveform in WAVEFORMS:
+                expected = front_end(torch.from_numpy(waves[waveform])).numpy()
+                assert found.load(waveform, fold)[row].tobytes() == expected.tobytes()
+
+
+def test_a_table_in_another_order_gives_rows_in_that_order(tmp_path: Path) -> None:
+    run(MemoryDataset(dict(reversed(clips().items()))), tmp_path)
+    assert open_shards(tmp_path).of_fold(2)["clip"].tolist() == ["2-3.wav", "2-2.wav", "2-1.wav", "2-0.wav"]
+
+
+def test_the_manifest_tells_the_front_end_and_the_data_set(tmp_path: Path) -> None:
+    run(MemoryDataset(clips(), digest="mine"), tmp_path)
+    found = open_shards(tmp_path)
+    assert found.dataset_digest == "mine"
+    assert found.manifest["front_end"] == describe(PARAMS)
+
+
+@pytest.mark.parametrize("workers", [2, 4, None])
+def test_the_bytes_do_not_depend_on_the_workers(tmp_path: Path, workers: int | None) -> None:
+    dataset = MemoryDataset(clips(number=12), rate=1600)
+    run(dataset, tmp_path / "one")
+    run(dataset, tmp_path / "more", workers=workers)
+    assert len(tree(tmp_path / "one")) == 8
+    assert tree(tmp_path / "more") == tree(tmp_path / "one")
+
+
+def test_a_clip_does_not_depend_on_those_beside_it(tmp_path: Path) -> None:
+    some = clips()
+    loud = {key: wave if key[0] == "1-2.wav" else wave * np.float32(100) for key, wave in some.items()}
+    run(MemoryDataset(some), tmp_path / "some")
+    run(MemoryDataset(loud), tmp_path / "loud")
+    one, other = (open_shards(tmp_path / name).load("raw", 1) for name in ("some", "loud"))
+    assert one[2].tobytes() == other[2].tobytes()
+    assert one[1].tobytes() != other[1].tobytes()
+
+
+def test_the_number_of_torchs_threads_is_left_as_it_was(tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        run(MemoryDataset(clips()), tmp_path / "good")
+        assert torch.get_num_threads() == 2
+        dataset = MemoryDataset(clips())
+        dataset.replace("audio/1-0.wav", b"")
+        with pytest.raises(DataError):
+            run(dataset, tmp_path / "bad")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_an_all_zero_clip_is_floor_everywhere_and_is_told(tmp_path: Path) -> None:
+    silent = clips() | {("2-1.wav", 2): np.zeros(200, np.float32)}
+    assert run(MemoryDataset(silent), tmp_path) == ["clip 2-1.wav is digital silence from end to end"]
+    found = open_shards(tmp_path)
+    for waveform in WAVEFORMS:
+        values = found.load(waveform, 2)
+        assert (values[1] == FLOOR_DB).all()
+        assert np.isfinite(values).all()
+        assert (values[0] > FLOOR_DB).any()
+    assert found.of_fold(2)["zero_share"].tolist() == [0.0, 1.0, 0.0, 0.0]
+
+
+def test_a_strange_clip_is_told(tmp_path: Path) -> None:
+    dataset = MemoryDataset(clips())
+    wave = (noise() * 32767).astype("<i2")
+    dataset.replace("audio/3-2.wav", wav(np.stack([wave, -wave], axis=1).tobytes(), channels=2, rate=1000))
+    warnings = run(dataset, tmp_path)
+    assert "clip 3-2.wav: the channels cancel: their mean is more than 60 dB below them" in warnings
+    assert open_shards(tmp_path).of_fold(3)["warnings"].str.len().gt(0).tolist() == [False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("samples", "zero_share"), [(1, 0.995), (199, 0.005), (200, 0.0), (201, 0.0), (1000, 0.0), (50, 0.75)]
+)
+def test_a_clip_of_another_length_is_cut_or_padded_at_its_end(tmp_path: Path, samples: int, zero_share: float) -> None:
+    wave = noise(1000)
+    run(MemoryDataset({("a.wav", 1): wave[:samples]}), tmp_path / "given")
+    fitted = np.zeros(200, np.float32)
+    fitted[: min(samples, 200)] = wave[: min(samples, 200)]
+    run(MemoryDataset({("a.wav", 1): fitted}), tmp_path / "fitted")
+    given, expected = (open_shards(tmp_path / name) for name in ("given", "fitted"))
+    for waveform in WAVEFORMS:
+        assert given.load(waveform, 1).tobytes() == expected.load(waveform, 1).tobytes()
+    assert given.clips["seconds"].tolist() == [samples / 1000]
+    assert given.clips["zero_share"].tolist() == pytest.approx([zero_share], abs=1e-12)  # a division
+
+
+def test_clips_of_different_rates_are_resampled(tmp_path: Path) -> None:
+    dataset = MemoryDataset({("a.wav", 1): noise(400), ("b.wav", 1): noise(200)})
+    dataset.replace("audio/a.wav", wav((noise(400) * 32767).astype("<i2").tobytes(), rate=2000))
+    run(dataset, tmp_path)
+    found = open_shards(tmp_path)
+    assert found.clips["sample_rate_hz"].tolist() == [2000, 1000]
+    assert found.clips["seconds"].tolist() == [0.2, 0.2]
+    assert found.load("raw", 1).shape == (2, 1, 9, 6)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize(
+    ("data", "error", "match"),
+    [
+        (b"", DataError, r"not audio in audio/2-3\.wav"),
+        (wav()[:-10], DataError, r"truncated in audio/2-3\.wav"),
+        (float_wav([0, np.nan, 0]), DataError, r"bad sample in audio/2-3\.wav.*nan"),
+        (None, IntegrityError, r"broken member in audio/2-3\.wav"),
+    ],
+)
+def test_a_failing_clip_is_named_and_nothing_is_valid(
+    tmp_path: Path, workers: int, data: bytes | None, error: type[SpecnormError], match: str
+) -> None:
+    dataset = MemoryDataset(clips())
+    dataset.replace("audio/2-3.wav", data)
+    with pytest.raises(error, match=match):
+        run(dataset, tmp_path, workers=workers)
+    # The fold before it is there, whole; no temporary file is left.
+    assert {*tree(tmp_path)} == {"raw/fold-1.npy", "standardized/fold-1.npy"}
+    with pytest.raises(IntegrityError, match="missing file"):
+        open_shards(tmp_path)
+
+
+def test_a_build_that_fails_over_an_old_one_leaves_nothing_valid(tmp_path: Path) -> None:
+    # Guards: the old manifest stayed and went on to vouch for the folds that were not rewritten.
+    run(MemoryDataset(clips()), tmp_path)
+    dataset = MemoryDataset(clips())
+    dataset.replace("audio/2-3.wav", b"")
+    with pytest.raises(DataError):
+        run(dataset, tmp_path)
+    with pytest.raises(IntegrityError, match="missing file"):
+        open_shards(tmp_path)
+    run(MemoryDataset(clips()), tmp_path)
+    run(MemoryDataset(clips()), tmp_path / "clean")
+    assert {name: digest for name, digest in tree(tmp_path).items() if not name.startswith("clean")} == tree(
+        tmp_path / "clean"
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_any_clip_is_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    dataset = MemoryDataset(clips())
+    dataset.read = None  # type: ignore[assignment]
+    with pytest.raises(ResourceError, match=r"file/manifest\.json: got Not a directory"):
+        run(dataset, tmp_path / "file")
+
+
+def test_a_write_that_fails_stops_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = MemoryDataset(clips(folds=1, number=100))
+    read: list[str] = []
+
+    class Counting(MemoryDataset):
+        def read(self, member: str) -> bytes:
+            read.append(member)
+            return dataset.read(member)
+
+    def append(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store.ShardWriter, "append", append)
+    with pytest.raises(ResourceError, match="No space left on device"):
+        run(Counting(clips(folds=1, number=100)), tmp_path, workers=2)
+    assert len(read) <= 2 * _AHEAD
+    assert tree(tmp_path) == {}
