@@ -22,8 +22,6 @@ def cells(params: Params) -> list[StoredCell]:
         cell = read(places.cell_folder(*place))
         found = tuple(cell.metrics.get(name) for name in ("norm", "fold", "seed"))
         if found != place:
-            raise IntegrityError(
-                "another cell's files", where=cell.folder, expected=place, got=found, hint="Run `dvc repro`"
-            )
+            raise IntegrityError("another cell's files", where=cell.folder, expected=place, got=found)
         stored.append(cell)
     return stored

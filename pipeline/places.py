@@ -12,6 +12,24 @@ NORMALIZERS = Path("data/normalizers")
 CELLS = Path("data/cells")
 COMPARISON = Path("data/comparison")
 
+_MAKERS = {
+    ARCHIVE: "download",
+    SHARDS: "spectrograms",
+    STATISTICS: "statistics",
+    NORMALIZERS: "normalizers",
+    CELLS: "train",
+    COMPARISON: "compare",
+}
+
+
+def maker(where: object) -> str | None:
+    """The stage that makes what an error says is wrong, where that lies in one of the places.
+
+    >>> maker("data/statistics/fold-1/raw.json"), maker("params.yaml")
+    ('statistics', None)
+    """
+    return next((stage for place, stage in _MAKERS.items() if f"{place.as_posix()}/" in f"{where}/"), None)
+
 
 def root() -> Path:
     """The repository: experiments run in temporary copies of it, and DVC names the original."""

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from pipeline import places
 from specnorm import files, params
-from specnorm.errors import ConfigurationError, SpecnormError
+from specnorm.errors import ConfigurationError, IntegrityError, SpecnormError
 from specnorm.normalization import fitted
 
 # What a shell reports for a command that the signal ended.
@@ -64,7 +65,7 @@ def run(
     except SpecnormError as error:
         if parsed.verbose:
             traceback.print_exc()
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {error}{_remedy(error)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
@@ -73,6 +74,14 @@ def run(
         print(f"{name}: terminated", file=sys.stderr)
         return _TERMINATED
     return 0
+
+
+def _remedy(error: SpecnormError) -> str:
+    """What makes a damaged or missing output anew; the library itself knows of no stages."""
+    made_by = places.maker(error.where)
+    if not isinstance(error, IntegrityError) or error.hint is not None or made_by is None:
+        return ""
+    return f". Run `dvc repro -f {made_by}` to make it again"
 
 
 @contextmanager

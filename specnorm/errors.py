@@ -7,6 +7,10 @@ class SpecnormError(Exception):
     """An error that is the input's or the machine's, not a bug.
 
     The message reads ``<what> in <where>: expected <x>, got <y>. <what to do>``; parts left out are skipped.
+
+    Attributes:
+        where: the file, key or place, as it was given.
+        hint: what to do, where the message says it.
     """
 
     exit_code = 1
@@ -27,6 +31,8 @@ class SpecnormError(Exception):
         if hint is not None:
             message += f". {hint}"
         super().__init__(" ".join(message.split()))
+        self.where = where
+        self.hint = hint
 
 
 class ConfigurationError(SpecnormError):

@@ -63,18 +63,53 @@ def json_text(value: Any) -> str:
     return json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def read_json(path: Path, *, hint: str = "Run the stage that makes it again") -> Any:
+def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
         IntegrityError: the file is missing or is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise IntegrityError("missing file", where=path, hint=hint) from None
-    except (OSError, ValueError) as error:
-        raise IntegrityError("unreadable file", where=path, expected="JSON", got=error, hint=hint) from error
+        with _readable(path):
+            return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise IntegrityError("unreadable file", where=path, expected="JSON", got=error) from error
+
+
+def read_manifest(path: Path, *, format: int) -> dict[str, Any]:
+    """Read the file that makes a folder whole: a JSON mapping, written last, that names the digests of the others.
+
+    Args:
+        path: the manifest.
+        format: the number that it must have under ``format``.
+
+    Raises:
+        IntegrityError: it is missing, is not such a mapping, or is of another format.
+    """
+    manifest = read_json(path)
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if not isinstance(manifest, dict) or found != format:
+        raise IntegrityError("wrong manifest", where=path, expected=f"format {format}", got=found)
+    return manifest
+
+
+def read_checked(path: Path, sha256: object) -> bytes:
+    """A file's bytes, which must have the digest that the manifest of its folder names.
+
+    Raises:
+        IntegrityError: the file is missing, cannot be read, or is not the one that was written.
+    """
+    with _readable(path):
+        data = path.read_bytes()
+    _hold(path, sha256, hashlib.sha256(data).hexdigest())
+    return data
+
+
+def check_file(path: Path, sha256: object) -> None:
+    """Hold a file too large to be read at once to its digest; raises as :func:`read_checked`."""
+    with _readable(path):
+        found = sha256_file(path)
+    _hold(path, sha256, found)
 
 
 def sha256_file(path: Path) -> str:
@@ -134,6 +169,21 @@ def exclusive(path: Path, *, timeout_s: float = 0.0) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise IntegrityError("missing file", where=path) from None
+    except OSError as error:
+        raise IntegrityError("unreadable file", where=path, got=error.strerror or error) from error
+
+
+def _hold(path: Path, expected: object, found: str) -> None:
+    if found != expected:
+        raise IntegrityError("changed file", where=path, expected=f"SHA-256 {expected}", got=found)
 
 
 def _holder(owner: Path) -> str:

@@ -17,8 +17,6 @@ from specnorm.params import LinearParams, MelParams, Waveform
 from specnorm.training.cells import MODEL, StoredCell, weights
 from specnorm.training.xresnet import xresnet18
 
-_AGAIN = "Run `dvc repro` to train the cell again"
-
 
 class Classifier(nn.Module):
     """Waveforms -> class probabilities, with everything that stands between them in training.
@@ -75,7 +73,7 @@ def load(cell: StoredCell, normalizer: Path, front_end: LinearParams | MelParams
     ]
     for what, where, expected, found in facts:
         if expected != found:
-            raise IntegrityError(f"another {what}", where=where, expected=expected, got=found, hint=_AGAIN)
+            raise IntegrityError(f"another {what}", where=where, expected=expected, got=found)
     state = weights(cell)
     # The weights drawn here are overwritten; a generator of its own leaves the caller's draws alone.
     network = xresnet18(cell.probabilities.shape[1], generator=torch.Generator())
@@ -83,7 +81,7 @@ def load(cell: StoredCell, normalizer: Path, front_end: LinearParams | MelParams
     try:
         classifier.model.load_state_dict(state)
     except RuntimeError as error:  # names what is missing, left over, or of another shape
-        raise IntegrityError("weights of another model", where=path, got=error, hint=_AGAIN) from error
+        raise IntegrityError("weights of another model", where=path, got=error) from error
     return classifier.eval()
 
 

@@ -16,7 +16,6 @@ from specnorm.shards.store import INDEX, Shards
 from specnorm.training.cells import HISTORY, METRICS, PREDICTIONS, PROBABILITY, RUN, StoredCell
 
 _SHARED = ("dataset", "front_end", "model", "train")  # what must be equal in every cell of a fair comparison
-_AGAIN = "Run `dvc repro`"
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def _check_whole(cell: StoredCell) -> None:
     for file, (there, names) in parts.items():
         missing = [name for name in names if not isinstance(there, dict | list) or name not in there]
         if missing:
-            raise IntegrityError("damaged cell", where=cell.folder / file, expected=", ".join(missing), hint=_AGAIN)
+            raise IntegrityError("damaged cell", where=cell.folder / file, expected=", ".join(missing))
 
 
 def _check_same(name: str, stored: list[StoredCell]) -> None:
@@ -96,8 +95,7 @@ def _check_same(name: str, stored: list[StoredCell]) -> None:
     for cell in stored:
         if cell.metrics[name] != reference:
             raise IntegrityError(
-                f"a cell with another {name}", where=cell.folder, expected=reference, got=cell.metrics[name],
-                hint=_AGAIN,
+                f"a cell with another {name}", where=cell.folder, expected=reference, got=cell.metrics[name]
             )  # fmt: skip
 
 
@@ -109,29 +107,28 @@ def _check_complete(stored: list[StoredCell]) -> None:
         if place in folders:
             raise IntegrityError(
                 "one cell twice: {} fold {} seed {}".format(*place), where=cell.folder,
-                expected=f"it in {folders[place]} alone", hint=_AGAIN,
+                expected=f"it in {folders[place]} alone"
             )  # fmt: skip
         folders[place] = cell.folder
     for mode in dict.fromkeys(norm for norm, _, _ in folders):
         for fold, seed in sorted({(fold, seed) for _, fold, seed in folders}):
             if (mode, fold, seed) not in folders:
                 raise IntegrityError(
-                    "a missing cell", where=f"mode {mode}", expected=f"fold {fold} seed {seed}, which another mode has",
-                    hint=_AGAIN,
+                    "a missing cell", where=f"mode {mode}", expected=f"fold {fold} seed {seed}, which another mode has"
                 )  # fmt: skip
 
 
 def _row(cell: StoredCell, shards: Shards) -> dict[str, object]:
     metrics, run = cell.metrics, cell.run
     if metrics["dataset"] != shards.dataset_digest or metrics["front_end"] != shards.front_end_fingerprint:
-        raise IntegrityError("a cell of other spectrograms", where=cell.folder, hint=_AGAIN)
+        raise IntegrityError("a cell of other spectrograms", where=cell.folder)
     expected = shards.of_fold(metrics["fold"])
     found = cell.predictions
     same = list(found["clip"]) == list(expected["clip"]) and list(found["target"]) == list(expected["target"])
     if expected.empty or not same:
         raise IntegrityError(
             "predictions of other clips", where=cell.folder / PREDICTIONS,
-            expected=f"the {len(expected)} clips of fold {metrics['fold']}", got=f"{len(found)} clips", hint=_AGAIN,
+            expected=f"the {len(expected)} clips of fold {metrics['fold']}", got=f"{len(found)} clips"
         )  # fmt: skip
     lacking = sorted(set(shards.clips["label"]) - set(expected["label"]))
     if lacking:
@@ -144,12 +141,12 @@ def _row(cell: StoredCell, shards: Shards) -> dict[str, object]:
     if classes != [f"{PROBABILITY}{index}" for index in range(len(shards.classes))]:
         raise IntegrityError(
             "predictions of other classes", where=cell.folder / PREDICTIONS,
-            expected=f"{len(shards.classes)} columns in order", got=f"{len(classes)} columns", hint=_AGAIN,
+            expected=f"{len(shards.classes)} columns in order", got=f"{len(classes)} columns"
         )  # fmt: skip
     probabilities = cell.probabilities
     # 1e-3 leaves room for float32 rounding; a NaN fails both.
     if not (np.all(probabilities >= 0) and np.allclose(probabilities.sum(axis=1), 1.0, rtol=0, atol=1e-3)):
-        raise IntegrityError("predictions that are not probabilities", where=cell.folder / PREDICTIONS, hint=_AGAIN)
+        raise IntegrityError("predictions that are not probabilities", where=cell.folder / PREDICTIONS)
     targets = expected["target"].to_numpy(np.int64)
     accuracy, f1_macro, loss = (
         SCORES[name].of(probabilities, targets) for name in ("accuracy", "f1_macro", "log_loss")
@@ -159,7 +156,7 @@ def _row(cell: StoredCell, shards: Shards) -> dict[str, object]:
         if not np.isclose(metrics[name], expected_score, rtol=1e-9, atol=1e-12):
             raise IntegrityError(
                 "metrics of other predictions", where=cell.folder / METRICS, expected=f"{name} {expected_score}",
-                got=metrics[name], hint=_AGAIN,
+                got=metrics[name]
             )  # fmt: skip
     return {
         "norm": metrics["norm"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,12 +11,10 @@ import pandas as pd
 from specnorm.datasets.archive import Archive
 from specnorm.datasets.table import COLUMNS, decode_clips, encode_clips
 from specnorm.errors import IntegrityError
-from specnorm.files import fingerprint, read_json
+from specnorm.files import fingerprint, read_checked, read_manifest
 
 FORMAT = 1
 ARCHIVE, CLIPS, MANIFEST = "archive.zip", "clips.csv", "dataset.json"
-
-_AGAIN = "Run `dvc repro download`"
 
 
 class Dataset:
@@ -54,28 +51,15 @@ def open_dataset(folder: Path) -> Dataset:
         DataError: a clip of the table is not in the archive.
     """
     manifest, table, path = folder / MANIFEST, folder / CLIPS, folder / ARCHIVE
-    info = read_json(manifest, hint=_AGAIN)
-    found = info.get("format") if isinstance(info, dict) else None
-    if found != FORMAT:
-        raise IntegrityError("unknown format", where=manifest, expected=FORMAT, got=found, hint=_AGAIN)
-    try:
-        data = table.read_bytes()
-    except OSError as error:
-        raise IntegrityError("unreadable file", where=table, got=error.strerror, hint=_AGAIN) from error
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != info.get("clips_sha256"):
-        raise IntegrityError(
-            "changed file", where=table, expected=f"sha256 {info.get('clips_sha256')}", got=digest, hint=_AGAIN
-        )
+    info = read_manifest(manifest, format=FORMAT)
+    data = read_checked(table, info.get("clips_sha256"))
     clips = decode_clips(data, where=table)
     archive = Archive(path)
     try:
         archive.check(clips["member"])
         content = content_digest(clips, archive)
         if content != info.get("digest"):
-            raise IntegrityError(
-                "changed file", where=path, expected=f"content {info.get('digest')}", got=content, hint=_AGAIN
-            )
+            raise IntegrityError("changed file", where=path, expected=f"content {info.get('digest')}", got=content)
     except BaseException:
         archive.close()
         raise

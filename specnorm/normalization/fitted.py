@@ -17,7 +17,6 @@ from specnorm.params import NormParams, Waveform
 from specnorm.statistics.training_set import Provenance, TrainingStatistics
 
 FORMAT = 1
-_AGAIN = "Run `dvc repro -f normalizers` to fit it again"
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class FittedMode:
                     raise ValueError(f"{name} is not finite")
             normalizer.load_state_dict(state)
         except (AttributeError, OverflowError, RuntimeError, TypeError, ValueError) as error:
-            raise IntegrityError("damaged normaliser", where=self.mode, got=error, hint=_AGAIN) from error
+            raise IntegrityError("damaged normaliser", where=self.mode, got=error) from error
         return normalizer
 
 
@@ -98,7 +97,7 @@ def read(path: Path) -> FittedMode:
     Raises:
         IntegrityError: the file is missing, damaged, of another format, or made by other code than this.
     """
-    stored = read_json(path, hint=_AGAIN)
+    stored = read_json(path)
     try:
         if stored["format"] != FORMAT:
             raise ValueError(f"format {stored['format']}")
@@ -109,10 +108,10 @@ def read(path: Path) -> FittedMode:
             raise TypeError(f"kind {values['kind']}")
         fitted = FittedMode(**values)
     except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError("damaged normaliser", where=path, got=repr(error), hint=_AGAIN) from error
+        raise IntegrityError("damaged normaliser", where=path, got=repr(error)) from error
     code = code_digest(kind_named(fitted.kind))
     if fitted.code != code:
-        raise IntegrityError("a normaliser of other code", where=path, expected=code, got=fitted.code, hint=_AGAIN)
+        raise IntegrityError("a normaliser of other code", where=path, expected=code, got=fitted.code)
     return fitted
 
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from specnorm.errors import IntegrityError
-from specnorm.files import read_json, sha256_file, write_bytes, write_json
+from specnorm.files import check_file, read_json, read_manifest, write_bytes, write_json
 
 FORMAT = 1
 MANIFEST, VERDICT, REPORT, FIGURES = "manifest.json", "verdict.json", "report.html", "figures"
-_AGAIN = "Run `dvc repro -f compare` to make it again"
 
 
 @dataclass(frozen=True)
@@ -47,17 +46,9 @@ def read(folder: Path) -> Results:
     Raises:
         IntegrityError: there are none, or a file is missing or is not the one that was written; the message names it.
     """
-    manifest = read_json(folder / MANIFEST, hint=_AGAIN)
-    digests = manifest.get("sha256") if isinstance(manifest, dict) else None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not isinstance(digests, dict):
-        raise IntegrityError("damaged manifest", where=folder / MANIFEST, expected=f"format {FORMAT}", hint=_AGAIN)
-    for name, expected in digests.items():
-        path = folder / name
-        try:
-            found = sha256_file(path)
-        except OSError as error:
-            raise IntegrityError("unreadable file", where=path, got=error.strerror, hint=_AGAIN) from error
-        if found != expected:
-            raise IntegrityError("changed file", where=path, expected=f"SHA-256 {expected}", got=found, hint=_AGAIN)
-    verdict = read_json(folder / VERDICT, hint=_AGAIN)
-    return Results(folder, verdict, sorted(digests))
+    digests = read_manifest(folder / MANIFEST, format=FORMAT).get("sha256")
+    if not isinstance(digests, dict):
+        raise IntegrityError("damaged manifest", where=folder / MANIFEST, expected="a digest of every file")
+    for name, digest in digests.items():
+        check_file(folder / name, digest)
+    return Results(folder, read_json(folder / VERDICT), sorted(digests))

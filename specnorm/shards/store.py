@@ -16,14 +16,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from specnorm.errors import DataError, IntegrityError, ResourceError
-from specnorm.files import atomic_path, fingerprint, read_json, sha256_file, write_json
+from specnorm.files import atomic_path, check_file, fingerprint, read_checked, read_manifest, sha256_file, write_json
 from specnorm.params import WAVEFORMS, Waveform
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 INDEX = "clips.parquet"
-_AGAIN = "Run `dvc repro -f spectrograms` to build the shards again"
-
 Spectrograms = NDArray[np.float32]
 
 
@@ -179,25 +177,16 @@ class Shards:
         entry = self.manifest["shards"].get(name)
         if entry is None:
             raise DataError("no such shard", where=self.folder / MANIFEST, expected=f"folds {self.folds}", got=name)
-        try:
-            digest = sha256_file(path)
-        except OSError as error:
-            raise IntegrityError("unreadable shard", where=path, got=error.strerror, hint=_AGAIN) from error
-        if digest != entry["sha256"]:
-            raise IntegrityError("changed shard", where=path, expected=entry["sha256"], got=digest, hint=_AGAIN)
+        check_file(path, entry["sha256"])
         # A digest proves that the file is the manifest's, not that either is ours.
         try:
             array: Spectrograms = np.lib.format.open_memmap(path, mode="r")  # NPY only, and no objects
         except (OSError, ValueError) as error:
-            raise IntegrityError("wrong shard", where=path, expected="an NPY array", got=error, hint=_AGAIN) from error
+            raise IntegrityError("wrong shard", where=path, expected="an NPY array", got=error) from error
         expected, found = ("float32", entry["shape"]), (str(array.dtype), list(array.shape))
         if found != expected or array.shape[0] != len(self.of_fold(fold)):
             raise IntegrityError(
-                "wrong shard",
-                where=path,
-                expected=f"{expected} for {len(self.of_fold(fold))} clips",
-                got=found,
-                hint=_AGAIN,
+                "wrong shard", where=path, expected=f"{expected} for {len(self.of_fold(fold))} clips", got=found
             )
         return array
 
@@ -209,29 +198,18 @@ def open_shards(folder: Path) -> Shards:
         IntegrityError: there is no manifest (the folder was never finished), or it or the index was changed.
     """
     manifest = _manifest(folder / MANIFEST)
-    index = folder / INDEX
-    try:
-        digest = sha256_file(index)
-    except OSError as error:
-        raise IntegrityError("unreadable index", where=index, got=error.strerror, hint=_AGAIN) from error
-    if digest != manifest["index"]["sha256"]:
-        raise IntegrityError(
-            "changed index", where=index, expected=manifest["index"]["sha256"], got=digest, hint=_AGAIN
-        )
-    return Shards(folder, manifest, pd.read_parquet(index))
+    index = read_checked(folder / INDEX, manifest["index"]["sha256"])
+    return Shards(folder, manifest, pd.read_parquet(io.BytesIO(index)))
 
 
 def _manifest(path: Path) -> dict[str, Any]:
-    manifest = read_json(path, hint=_AGAIN)
-    found = manifest.get("format") if isinstance(manifest, dict) else None
-    if not isinstance(manifest, dict) or found != FORMAT:
-        raise IntegrityError("wrong manifest", where=path, expected=f"format {FORMAT}", got=found, hint=_AGAIN)
+    manifest = read_manifest(path, format=FORMAT)
     try:
         recorded, actual = manifest["front_end_fingerprint"], fingerprint(manifest["front_end"])
         _ = manifest["index"]["sha256"], manifest["dataset"]["digest"], manifest["front_end"]["amin"]
         _ = [(entry["sha256"], entry["shape"]) for entry in manifest["shards"].values()]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise IntegrityError("damaged manifest", where=path, got=repr(error), hint=_AGAIN) from error
+        raise IntegrityError("damaged manifest", where=path, got=repr(error)) from error
     if recorded != actual:
-        raise IntegrityError("edited manifest", where=path, expected=f"front end {recorded}", got=actual, hint=_AGAIN)
+        raise IntegrityError("edited manifest", where=path, expected=f"front end {recorded}", got=actual)
     return manifest

@@ -15,11 +15,10 @@ import numpy as np
 from specnorm.errors import DataError, IntegrityError
 from specnorm.files import fingerprint, read_json, write_json
 from specnorm.params import WAVEFORMS, StatisticsParams, Waveform
-from specnorm.shards.store import Shards
+from specnorm.shards.store import Shards, shard_name
 from specnorm.statistics.moments import Moments, merged
 
 FORMAT = 1
-_AGAIN = "Run `dvc repro -f statistics` to compute it again"
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,7 @@ class Provenance:
         ]
         for what, wanted, found in facts:
             if wanted != found:
-                raise IntegrityError(
-                    f"statistics of another {what}", where=where, expected=wanted, got=found, hint=_AGAIN
-                )
+                raise IntegrityError(f"statistics of another {what}", where=where, expected=wanted, got=found)
 
 
 @dataclass(frozen=True)
@@ -106,11 +103,11 @@ def fold_moments(shards: Shards, waveform: Waveform, fold: int, params: Statisti
         values = np.asarray(spectrogram[0])  # [bins, frames]
         if not np.isfinite(values, out=finite).all():
             frequency_bin, frame = np.argwhere(~finite)[0]
+            place = shards.folder / shard_name(waveform, fold)
             raise IntegrityError(
                 "a value is not finite",
-                where=f"clip {names[row]}, bin {frequency_bin}, frame {frame}",
+                where=f"{place}, clip {names[row]}, bin {frequency_bin}, frame {frame}",
                 got=values[frequency_bin, frame],
-                hint="Run `dvc repro -f spectrograms` to build the shards again",
             )
         if chosen < frames:
             generator = np.random.default_rng([params.seed, fold, row])
@@ -182,10 +179,10 @@ def read(path: Path) -> TrainingStatistics:
     Raises:
         IntegrityError: the file is missing, damaged, edited, of another format, or holds impossible values.
     """
-    stored = read_json(path, hint=_AGAIN)
+    stored = read_json(path)
     found = stored.get("format") if isinstance(stored, dict) else None
     if not isinstance(stored, dict) or found != FORMAT:
-        raise IntegrityError("wrong statistics", where=path, expected=f"format {FORMAT}", got=found, hint=_AGAIN)
+        raise IntegrityError("wrong statistics", where=path, expected=f"format {FORMAT}", got=found)
     try:
         provenance = Provenance(**{field.name: stored[field.name] for field in fields(Provenance)})
         columns = stored["bins"]
@@ -197,7 +194,7 @@ def read(path: Path) -> TrainingStatistics:
         frequencies = [float(value) for value in columns["frequency_hz"]]
         front_end_fingerprint = fingerprint(provenance.front_end)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise IntegrityError("damaged statistics", where=path, got=repr(error), hint=_AGAIN) from error
+        raise IntegrityError("damaged statistics", where=path, got=repr(error)) from error
     shapes = {(len(frequencies),)} | {getattr(bins, field.name).shape for field in fields(Moments)}
     possible = (
         len(shapes) == 1
@@ -209,7 +206,7 @@ def read(path: Path) -> TrainingStatistics:
         and ((bins.floor_count >= 0) & (bins.floor_count <= bins.count)).all()
     )
     if not possible:
-        raise IntegrityError("impossible statistics", where=path, expected="finite moments of every bin", hint=_AGAIN)
+        raise IntegrityError("impossible statistics", where=path, expected="finite moments of every bin")
     statistics = TrainingStatistics(provenance, bins, frequencies)
     # The file holds derived values too, and text and numbers that read alike: only what we would write is accepted.
     with np.errstate(all="ignore"):
@@ -219,7 +216,7 @@ def read(path: Path) -> TrainingStatistics:
         changed.append("front_end_fingerprint")
     if changed:
         raise IntegrityError(
-            "edited statistics", where=path, expected="values that belong together", got=", ".join(changed), hint=_AGAIN
+            "edited statistics", where=path, expected="values that belong together", got=", ".join(changed)
         )
     return statistics
 

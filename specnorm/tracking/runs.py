@@ -148,9 +148,7 @@ def _check(results: Results, cells: list[StoredCell]) -> None:
     norms = dict.fromkeys(cell.metrics["norm"] for cell in cells)
     found = {norm: cells_digest([cell for cell in cells if cell.metrics["norm"] == norm]) for norm in norms}
     if compared != found:
-        raise IntegrityError(
-            "a comparison of other cells", where=results.folder, expected=found, got=compared, hint="Run `dvc repro`"
-        )
+        raise IntegrityError("a comparison of other cells", where=results.folder, expected=found, got=compared)
 
 
 def _mode_run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from specnorm.errors import IntegrityError
-from specnorm.files import atomic_path, read_json, sha256_file, write_bytes, write_json
+from specnorm.files import atomic_path, read_checked, read_json, sha256_file, write_bytes, write_json
 from specnorm.params import Waveform
 from specnorm.shards.store import Shards
 from specnorm.training.batches import Clips
@@ -27,7 +26,6 @@ PREDICTIONS = "predictions.parquet"
 METRICS = "metrics.json"
 RUN = "run.json"
 PROBABILITY = "probability_"  # a column a class: probability_0, probability_1, ... in the order of the targets
-_AGAIN = "Run `dvc repro` to train it"
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def read(folder: Path) -> StoredCell:
     """
     metrics, run = _mapping(folder / METRICS), _mapping(folder / RUN)
     if not (folder / MODEL).is_file():
-        raise IntegrityError("missing file", where=folder / MODEL, hint=_AGAIN)
+        raise IntegrityError("missing file", where=folder / MODEL)
     history, predictions = (
         reader(io.BytesIO(_checked(folder / name, metrics)))
         for name, reader in ((HISTORY, pd.read_csv), (PREDICTIONS, pd.read_parquet))
@@ -114,22 +112,12 @@ def weights(cell: StoredCell) -> dict[str, Tensor]:
 
 def _checked(path: Path, metrics: dict[str, Any]) -> bytes:
     """A file's bytes, which must have the digest that the cell's metrics name."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise IntegrityError("missing file", where=path, hint=_AGAIN) from None
-    except OSError as error:
-        raise IntegrityError("unreadable file", where=path, got=error.strerror, hint=_AGAIN) from error
     digests = metrics.get("sha256")
-    expected = digests.get(path.name) if isinstance(digests, dict) else None
-    found = hashlib.sha256(data).hexdigest()
-    if found != expected:
-        raise IntegrityError("changed file", where=path, expected=f"SHA-256 {expected}", got=found, hint=_AGAIN)
-    return data
+    return read_checked(path, digests.get(path.name) if isinstance(digests, dict) else None)
 
 
 def _mapping(path: Path) -> dict[str, Any]:
-    value = read_json(path, hint=_AGAIN)
+    value = read_json(path)
     if not isinstance(value, dict):
-        raise IntegrityError("unreadable file", where=path, expected="a mapping", got=type(value).__name__, hint=_AGAIN)
+        raise IntegrityError("unreadable file", where=path, expected="a mapping", got=type(value).__name__)
     return value

@@ -48,7 +48,7 @@ def _device(name: str) -> tuple[torch.device, str]:
             where="train.device",
             expected="a device of this machine",
             got=name,
-            hint="Use -S train.device=auto, or run on a machine that has one",
+            hint="Set train.device to auto, or run on a machine that has one",
         )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ResourceError(

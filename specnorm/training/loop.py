@@ -90,9 +90,9 @@ def train(
             got=params.batch_size,
         )
     smaller = params.batch_size // 2
-    with _out_of_memory(choice, "clips held on the device", f"Try -S train.memory_gb={_less_memory(cell):.2g}"):
+    with _out_of_memory(choice, "clips held on the device", f"Try train.memory_gb={_less_memory(cell):.2g}"):
         batches = hold(cell, choice.device, params.memory_gb, memory_share)
-    hint = f"Try -S train.batch_size={smaller}" if smaller > 1 else "Train on a device with more memory"
+    hint = f"Try train.batch_size={smaller}" if smaller > 1 else "Train on a device with more memory"
     with _out_of_memory(choice, f"train.batch_size {params.batch_size}", hint):
         return _train(cell, model_params, params, choice, batches, checkpoint, report)
 

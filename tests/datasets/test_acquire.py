@@ -313,8 +313,13 @@ def test_every_change_after_acquiring_is_noticed(place: Place, esc_zip: Path) ->
     changes: list[tuple[str, bytes, type[Exception], str]] = [
         ("clips.csv", edited("clips.csv", "1,0,class_10,111", "2,0,class_10,111"), IntegrityError, "changed file"),
         ("clips.csv", b"", IntegrityError, "changed file"),
-        ("dataset.json", edited("dataset.json", '"format": 1', '"format": 2'), IntegrityError, "expected 1, got 2"),
-        ("dataset.json", b"[]", IntegrityError, "unknown format"),
+        (
+            "dataset.json",
+            edited("dataset.json", '"format": 1', '"format": 2'),
+            IntegrityError,
+            "expected format 1, got 2",
+        ),
+        ("dataset.json", b"[]", IntegrityError, "wrong manifest"),
         ("dataset.json", b"{", IntegrityError, "expected JSON"),
         ("archive.zip", b"", IntegrityError, "broken archive"),
         ("archive.zip", other.read_bytes(), IntegrityError, "changed file"),

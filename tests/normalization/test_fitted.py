@@ -110,7 +110,7 @@ class TestFiles:
         path.write_text(json.dumps(stored))
 
     def test_missing(self, tmp_path: Path) -> None:
-        with pytest.raises(IntegrityError, match=r"missing file in .*m\.json\. Run `dvc repro -f normalizers`"):
+        with pytest.raises(IntegrityError, match=r"missing file in .*m\.json"):
             fitted.read(tmp_path / "m.json")
 
     @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
@@ -180,7 +180,7 @@ class TestFiles:
     )
     def test_a_state_that_does_not_fit(self, path: Path, state: object) -> None:
         self.edit(path, lambda stored: stored.update(state=state))
-        with pytest.raises(IntegrityError, match=r"damaged normaliser in m: got .*dvc repro -f normalizers"):
+        with pytest.raises(IntegrityError, match=r"damaged normaliser in m: got "):
             fitted.read(path).build()
 
     @pytest.mark.parametrize("bins", [8, -1, "9", None, 9.5])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import yaml
 
 from pipeline import places, stage
 from specnorm import errors, params
-from specnorm.errors import SpecnormError
+from specnorm.errors import DataError, IntegrityError, SpecnormError
 from stages import download, normalizers, spectrograms, statistics, train
 
 ROOT = Path(__file__).parents[2]
@@ -210,6 +211,47 @@ def test_a_missing_input_is_told_with_the_stage_that_makes_it(capfd: pytest.Capt
         assert err.startswith(f"{name}: missing file in data/")
         assert "Run `dvc repro" in err
         assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "maker"),
+    [
+        ("data/raw/clips.csv", "download"),
+        ("data/spectrograms/raw/fold-1.npy, clip a.wav, bin 3, frame 4", "spectrograms"),
+        ("data/statistics/fold-1/raw.json", "statistics"),
+        ("data/normalizers/global/fold-1.json", "normalizers"),
+        ("data/cells/global/fold-1/seed-0", "train"),
+        ("data/comparison", "compare"),
+    ],
+)
+def test_what_is_damaged_is_told_with_the_stage_that_makes_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str, maker: str
+) -> None:
+    """The library names the file; that a stage makes it, and how to run that, only the pipeline knows."""
+    raised: list[SpecnormError] = []
+
+    def work(*_: object) -> None:
+        raise raised[-1]
+
+    for error, line in (
+        (
+            IntegrityError("damaged", where=Path(where)),
+            f"damaged in {where}. Run `dvc repro -f {maker}` to make it again",
+        ),
+        (IntegrityError("damaged", where=where, hint="Do this"), f"damaged in {where}. Do this"),
+        (DataError("damaged", where=where), f"damaged in {where}"),
+        (IntegrityError("damaged", where="params.yaml"), "damaged in params.yaml"),
+    ):
+        raised.append(error)
+        assert stage.run(work, []) == error.exit_code
+        assert capsys.readouterr().err.partition(": ")[2] == f"{line}\n"
+
+
+def test_the_library_names_no_command_of_the_pipeline() -> None:
+    """A regression: hints in the library told its users, who may have no pipeline, to run DVC."""
+    for path in (ROOT / "specnorm").rglob("*.py"):
+        if path.parent.name != "tracking":  # whose runs say what made them
+            assert not re.search(r"dvc (repro|exp run|checkout)|Try -S|Use -S", path.read_text()), path
 
 
 # --- outputs

@@ -144,7 +144,7 @@ def test_a_failed_fold_leaves_the_old_one(tmp_path: Path) -> None:
 def test_without_a_manifest_nothing_is_built(tmp_path: Path) -> None:
     row = np.zeros((1, 9, 6), np.float32)
     store.write_fold(tmp_path, 1, 1, 9, 6, [{"raw": row, "standardized": row}])
-    with pytest.raises(IntegrityError, match=r"missing file in .*manifest\.json.*dvc repro -f spectrograms"):
+    with pytest.raises(IntegrityError, match=r"missing file in .*manifest\.json"):
         store.open_shards(tmp_path)
 
 
