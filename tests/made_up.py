@@ -98,7 +98,7 @@ def write_cell(
         "dataset": shards.dataset_digest,
         "front_end": shards.front_end_fingerprint,
         "normalizer": f"normaliser of {norm} {fold}",
-        "model": {"name": "xresnet18"},
+        "model": {"name": "xresnet18", "stem_init": "published"},
         "train": {"epochs": epochs},
         **identity,
     }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from specnorm.audio.front_end import FrontEnd, describe
@@ -13,9 +13,9 @@ from specnorm.audio.waveform import standardize
 from specnorm.errors import IntegrityError
 from specnorm.files import fingerprint, sha256_file
 from specnorm.normalization import fitted
-from specnorm.params import LinearParams, MelParams, Waveform
+from specnorm.params import LinearParams, MelParams, ModelParams, Waveform
 from specnorm.training.cells import MODEL, StoredCell, weights
-from specnorm.training.xresnet import xresnet18
+from specnorm.training.model import Model, blank_network
 
 
 class Classifier(nn.Module):
@@ -34,7 +34,7 @@ class Classifier(nn.Module):
         front_end.window = front_end.window.clone()
         self.front_end = front_end
         self.waveform = waveform
-        self.model = nn.Sequential(OrderedDict(normalizer=normalizer, network=network))
+        self.model = Model(normalizer, network)
 
     @property
     def samples(self) -> int:
@@ -75,8 +75,11 @@ def load(cell: StoredCell, normalizer: Path, front_end: LinearParams | MelParams
         if expected != found:
             raise IntegrityError(f"another {what}", where=where, expected=expected, got=found)
     state = weights(cell)
-    # The weights drawn here are overwritten; a generator of its own leaves the caller's draws alone.
-    network = xresnet18(cell.probabilities.shape[1], generator=torch.Generator())
+    try:
+        settings = ModelParams.model_validate(cell.metrics["model"])
+    except ValidationError as error:
+        raise IntegrityError("another network", where=cell.folder, got=cell.metrics["model"]) from error
+    network = blank_network(settings, classes=cell.probabilities.shape[1])
     classifier = Classifier(FrontEnd(front_end), mode.waveform, mode.build(), network)
     try:
         classifier.model.load_state_dict(state)

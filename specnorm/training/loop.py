@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from specnorm.training import memory, recipe, seeds
 from specnorm.training.batches import Batch, Batches, Clips, Resident, Streamed
 from specnorm.training.checkpoint import Checkpoint
 from specnorm.training.device import Choice
-from specnorm.training.xresnet import xresnet18
+from specnorm.training.model import Model, initial_network
+from specnorm.training.scores import log_losses, right
 
 EpochRow = dict[str, float]  # epoch, learning_rate, train_loss, valid_loss, valid_accuracy
 
@@ -48,7 +48,7 @@ class Result:
     The history's figures are computed in the precision of the training, the probabilities in float32.
     """
 
-    model: nn.Module
+    model: Model
     history: list[EpochRow]
     probabilities: Tensor
     epoch_seconds: list[float]  # of the epochs that this process ran
@@ -122,7 +122,7 @@ def _train(
     checkpoint: Checkpoint | None,
     report: Callable[[EpochRow], None] | None,
 ) -> Result:
-    def fresh() -> tuple[nn.Sequential, torch.optim.AdamW]:
+    def fresh() -> tuple[Model, torch.optim.AdamW]:
         model = build_model(cell, model_params).to(choice.device)
         return model, recipe.optimizer(model, params.weight_decay)
 
@@ -174,7 +174,7 @@ def _train(
 
 
 def train_epoch(
-    model: nn.Module,
+    model: Model,
     optimizer: torch.optim.AdamW,
     batches: Iterable[Batch],
     schedule: list[recipe.Step],
@@ -226,16 +226,14 @@ def hold(cell: Cell, device: torch.device, memory_gb: float | None, share: float
     return kind(cell.train, device), kind(cell.held_out, device)
 
 
-def build_model(cell: Cell, params: ModelParams) -> nn.Sequential:
-    """Normaliser and network as one module: dB spectrograms ``[batch, 1, bins, frames]`` in, logits out."""
-    generator = seeds.initial_weights(seed=cell.seed, fold=cell.fold)
-    network = xresnet18(cell.classes, generator=generator, stem_init=params.stem_init)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return nn.Sequential(OrderedDict(normalizer=cell.normalizer(), network=network))
+def build_model(cell: Cell, params: ModelParams) -> Model:
+    """The cell's model as its training starts with it, laid out as its convolutions are fastest."""
+    network = initial_network(params, classes=cell.classes, seed=cell.seed, fold=cell.fold)
+    return Model(cell.normalizer(), network.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
 
 @torch.no_grad()
-def predict(model: nn.Module, batches: Batches, batch_size: int, choice: Choice) -> Tensor:
+def predict(model: Model, batches: Batches, batch_size: int, choice: Choice) -> Tensor:
     """Class probabilities ``[clips, classes]`` (float32, on the CPU) in evaluation mode."""
     model.eval()
     return torch.cat([F.softmax(_logits(model, x, choice), dim=1) for x, _ in batches.evaluation(batch_size)]).cpu()
@@ -243,17 +241,19 @@ def predict(model: nn.Module, batches: Batches, batch_size: int, choice: Choice)
 
 def score(probabilities: Tensor, targets: Tensor) -> dict[str, float]:
     """Mean log loss (nats) and accuracy of ``probabilities`` ``[clips, classes]`` against ``targets`` ``[clips]``."""
-    likelihood = probabilities.double()[torch.arange(len(targets)), targets]
-    smallest = torch.finfo(torch.float32).tiny
+    found, wanted = probabilities.numpy(), targets.numpy()
     return {
-        "valid_loss": float(-likelihood.clamp_min(smallest).log().mean()),
-        "valid_accuracy": float((probabilities.argmax(1) == targets).double().mean()),
+        "valid_loss": float(log_losses(found, wanted).mean()),
+        "valid_accuracy": float(right(found, wanted).mean()),
     }
 
 
-def _logits(model: nn.Module, x: Tensor, choice: Choice) -> Tensor:
+def _logits(model: Model, x: Tensor, choice: Choice) -> Tensor:
+    # The normaliser sees float32 whatever the precision: bfloat16 has three digits, and a level in decibels has two
+    # before its point.
+    x = model.normalizer(x)
     with torch.autocast(
         choice.device.type, dtype=choice.autocast or torch.bfloat16, enabled=choice.autocast is not None
     ):
-        logits: Tensor = model(x)
+        logits: Tensor = model.network(x)
     return logits.float()

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn, optim
 
+from specnorm.training.model import Model
+
 _INITIAL_DIVISOR = 25.0
 _FINAL_DIVISOR = 1e5
 _WARM_UP = 0.25  # share of all steps
@@ -43,16 +45,31 @@ def one_cycle(step: int, steps: int, peak: float) -> Step:
     return Step(_cosine(peak, peak / _FINAL_DIVISOR, part), _cosine(_MOMENTUM_LOW, _MOMENTUM_HIGH, part))
 
 
-def optimizer(model: nn.Module, weight_decay: float) -> optim.AdamW:
-    """AdamW with decoupled decay on weights alone: none on biases and on the parameters of normalisation layers."""
+def optimizer(model: Model, weight_decay: float) -> optim.AdamW:
+    """AdamW with decoupled decay on the network's weights alone.
+
+    Biases, the parameters of batch normalisation, and whatever a normaliser trains are left free: decay pulls towards
+    zero, which is no natural place for a mean in decibels, an exponent or a time constant.
+    """
+    groups = [{"params": parameters, "weight_decay": weight_decay * decayed} for decayed, parameters in _groups(model)]
+    return optim.AdamW(groups, lr=0.0, betas=(_MOMENTUM_HIGH, _BETA2), eps=_EPS, fused=True)
+
+
+def _groups(model: Model) -> list[tuple[bool, list[nn.Parameter]]]:
+    """Parameters by whether they decay: the network's two groups, then the normaliser's where it has any."""
+    normalisation = {
+        id(parameter)
+        for module in model.network.modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+        for parameter in module.parameters(recurse=False)
+    }
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
-    for module in model.modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            normalises = isinstance(module, nn.modules.batchnorm._BatchNorm)
-            (free if normalises or name == "bias" else decayed).append(parameter)
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
-    return optim.AdamW(groups, lr=0.0, betas=(_MOMENTUM_HIGH, _BETA2), eps=_EPS, fused=True)
+    for name, parameter in model.network.named_parameters():
+        is_free = id(parameter) in normalisation or name.rpartition(".")[2] == "bias"
+        (free if is_free else decayed).append(parameter)
+    normalizer = list(model.normalizer.parameters())
+    return [(True, decayed), (False, free), *([(False, normalizer)] if normalizer else [])]
 
 
 def apply(step: Step, to: optim.AdamW) -> None:

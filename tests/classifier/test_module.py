@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from specnorm.audio.decode import Recording
 from specnorm.audio.front_end import FrontEnd, describe
@@ -23,7 +24,7 @@ from specnorm.normalization import fitted
 from specnorm.params import LinearParams, MelParams, ModelParams, NormParams, StatisticsParams, TrainParams
 from specnorm.shards.store import Shards, open_shards, write_fold, write_index
 from specnorm.statistics import training_set
-from specnorm.training import cells, loop
+from specnorm.training import cells, loop, model
 from specnorm.training.cells import StoredCell
 from specnorm.training.device import Choice
 
@@ -118,10 +119,11 @@ def train_cell(
         epochs=8, batch_size=4, learning_rate=1e-3, weight_decay=0.01, device="cpu", precision="fp32", memory_gb=None
     )
     choice = Choice(torch.device("cpu"), torch.bfloat16 if bf16 else None, "a test")
-    result = loop.train(trained, ModelParams(name="xresnet18", stem_init="published"), settings, choice)
+    network = ModelParams(name="xresnet18", stem_init="published")
+    result = loop.train(trained, network, settings, choice)
     origin = {
         "norm": norm, "fold": 1, "seed": 0, "dataset": shards.dataset_digest, "front_end": shards.front_end_fingerprint,
-        "normalizer": sha256_file(place), "model": {"name": "xresnet18"}, "train": settings.model_dump(),
+        "normalizer": sha256_file(place), "model": network.model_dump(), "train": settings.model_dump(),
     }  # fmt: skip
     run = {"device": "cpu", "device_name": "a CPU", "precision": "fp32", "train_seconds": 1.0}
     cells.write(folder / "cell", result, trained.held_out, {**origin, "fingerprint": fingerprint(origin)}, run)
@@ -245,3 +247,24 @@ def test_weights_of_another_network_are_refused_by_name(trained: Trained, monkey
     monkeypatch.setattr(module, "weights", lambda _: state)
     with pytest.raises(IntegrityError, match=r"weights of another model in .*model\.safetensors"):
         trained.load()
+
+
+def test_the_network_is_the_one_that_the_cell_says(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A regression: the classifier built a network of its own and never asked which one was trained."""
+    built: list[str] = []
+    build = model.xresnet18
+
+    def spy(classes: int, **options: Any) -> nn.Sequential:
+        built.append(options["stem_init"])
+        return build(classes, **options)
+
+    def load_with(settings: dict[str, str]) -> None:
+        cell = dataclasses.replace(trained.cell, metrics={**trained.cell.metrics, "model": settings})
+        module.load(cell, trained.normalizer, trained.front_end)
+
+    monkeypatch.setattr(model, "xresnet18", spy)
+    for stem_init in ("he", "published"):
+        load_with({"name": "xresnet18", "stem_init": stem_init})
+        assert built.pop() == stem_init
+    with pytest.raises(IntegrityError, match=r"another network in .*: got {'name': 'resnet50'}"):
+        load_with({"name": "resnet50"})

@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(autouse=True)
 def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "xresnet18", small.small_network)
+    monkeypatch.setattr("specnorm.training.model.xresnet18", small.small_network)
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_a_poisoned_held_out_clip_is_not_a_result() -> None:
 
 @pytest.mark.parametrize(
     ("batch_size", "hint"),
-    [(8, "Try -S train.batch_size=4"), (7, "Try -S train.batch_size=3"), (2, "Train on a device with more memory")],
+    [(8, "Try train.batch_size=4"), (7, "Try train.batch_size=3"), (2, "Train on a device with more memory")],
 )
 @pytest.mark.parametrize(
     "error",
@@ -212,7 +212,7 @@ def test_clips_that_do_not_fit_are_told_how_to_be_read_ahead(monkeypatch: pytest
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(loop, "Resident", full)
-    with pytest.raises(ResourceError, match=r"clips held on the device. Try -S train\.memory_gb=") as caught:
+    with pytest.raises(ResourceError, match=r"clips held on the device. Try train\.memory_gb=") as caught:
         small.run(cell)
     advised = float(str(caught.value).rpartition("=")[2])
     assert 0 < advised < whole
@@ -227,7 +227,7 @@ class Exhausted(nn.Module):
 
 
 def test_a_machine_without_memory_is_told_the_same() -> None:
-    with pytest.raises(ResourceError, match=r"out of memory in device cpu: .* Try -S train\.batch_size=2$"):
+    with pytest.raises(ResourceError, match=r"out of memory in device cpu: .* Try train\.batch_size=2$"):
         small.run(small.make_cell(normalizer=Exhausted))
 
 
@@ -261,11 +261,11 @@ CHILD = """
     from pathlib import Path
     import torch
     torch.set_num_threads(1)
-    from specnorm.training import loop
+    from specnorm.training import loop, model
     from specnorm.training.checkpoint import Checkpoint
     from tests.training import small
 
-    loop.xresnet18 = small.small_network
+    model.xresnet18 = small.small_network
 
     def kill():
         os.kill(os.getpid(), signal.SIGKILL)

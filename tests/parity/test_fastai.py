@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from specnorm.training import recipe
+from specnorm.training.model import Model
 from specnorm.training.xresnet import ResidualBlock, xresnet18
 
 # Threads gain nothing on clips this small, and cost minutes where other work shares the cores.
@@ -259,7 +260,7 @@ def train(
     state: Arrays, data: Data, steps: list[recipe.Step], adjust: Callable[[torch.optim.AdamW], None] = lambda _: None
 ) -> Arrays:
     network = filled(ours(), state).train()
-    optimizer = recipe.optimizer(network, DECAY)
+    optimizer = recipe.optimizer(Model(nn.Identity(), network), DECAY)
     adjust(optimizer)
     for (x, target), step in zip(batches_of(data, EPOCHS), steps, strict=True):
         recipe.apply(step, to=optimizer)
@@ -425,7 +426,7 @@ def test_the_loss_is_plain_cross_entropy(fastai: Call) -> None:
 def test_the_learner_has_our_settings_and_decays_the_same_tensors(fastai: Call) -> None:
     hypers, decays = fastai(fastai_optimizer)
     network = ours()
-    optimizer = recipe.optimizer(network, DECAY)
+    optimizer = recipe.optimizer(Model(nn.Identity(), network), DECAY)
     decay = {parameter: group["weight_decay"] for group in optimizer.param_groups for parameter in group["params"]}
     assert [decay[parameter] for parameter in network.parameters()] == [DECAY if decayed else 0.0 for decayed in decays]
     assert (sum(decays), len(decays)) == (23, 68)
@@ -531,7 +532,7 @@ def test_what_fit_one_cycle_used_at_every_step(fastai: Call, published: list[rec
 
 def test_torch_one_cycle_is_another_schedule(published: list[recipe.Step]) -> None:
     """Even with the same ends: its peak comes a step earlier and it reaches its end, which fastai never does."""
-    optimizer = recipe.optimizer(nn.Linear(1, 1), DECAY)
+    optimizer = recipe.optimizer(Model(nn.Identity(), nn.Linear(1, 1)), DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=PEAK, total_steps=PUBLISHED_STEPS, pct_start=0.25, div_factor=25, final_div_factor=1e5 / 25,
         base_momentum=0.85, max_momentum=0.95,

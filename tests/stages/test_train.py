@@ -60,7 +60,7 @@ def place(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     (tmp_path / "data").mkdir()
     for path in (workspace / "data").iterdir():
         (tmp_path / "data" / path.name).symlink_to(path)
-    monkeypatch.setattr(loop, "xresnet18", small.small_network)
+    monkeypatch.setattr("specnorm.training.model.xresnet18", small.small_network)
     monkeypatch.setattr(train, "_CHECKPOINT_SECONDS", 0.0)
     write()
     return tmp_path

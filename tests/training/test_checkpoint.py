@@ -38,7 +38,7 @@ def interrupted(checkpoint: Checkpoint, epoch: int, **changes: object) -> None:
 
 @pytest.fixture
 def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "xresnet18", small.small_network)
+    monkeypatch.setattr("specnorm.training.model.xresnet18", small.small_network)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_a_device_that_is_not_there(machine, name: str) -> None:
     with pytest.raises(ResourceError, match=rf"no such device in train\.device: .*got {name}") as caught:
         device.choose(name, "auto")
     assert caught.value.exit_code == 5
-    assert "-S train.device=auto" in str(caught.value)
+    assert "Set train.device to auto" in str(caught.value)
 
 
 def test_a_gpu_too_many(machine) -> None:

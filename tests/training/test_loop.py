@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from specnorm.errors import ConfigurationError
 from specnorm.training import loop, recipe, seeds
@@ -19,7 +20,7 @@ from tests.training import small
 
 @pytest.fixture
 def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "xresnet18", small.small_network)
+    monkeypatch.setattr("specnorm.training.model.xresnet18", small.small_network)
 
 
 class Shift(nn.Module):
@@ -165,6 +166,22 @@ class TestSmall:
         monkeypatch.setattr(seeds, "clip_order", spy)
         small.run(small.make_cell(seed=5, fold=2))
         assert asked == [(14, 5, 2, 0), (14, 5, 2, 1), (14, 5, 2, 2)]
+
+    def test_the_normaliser_sees_float32_whatever_the_precision(self) -> None:
+        """A regression: under autocast a sliding mean, which is a convolution, was off by tenths of a decibel."""
+        seen: list[torch.Tensor] = []
+
+        class SlidingMean(nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                kernel = torch.full((1, 1, 1, 9), 1 / 9)
+                seen.append(x - F.conv2d(x, kernel, padding=(0, 4)))
+                return seen[-1]
+
+        small.run(small.make_cell(normalizer=SlidingMean), choice=choose("cpu", "bf16"), epochs=1)
+        in_training, exact = seen[:-1], seen[-1]  # the last are the held-out clips in float32, which were there before
+        assert all(each.dtype == torch.float32 for each in seen)
+        before = next(each for each in in_training if each.shape == exact.shape and (each - exact).abs().max() < 5)
+        assert torch.equal(before, exact)
 
     def test_bf16_on_the_cpu_runs_learns_and_says_so(self, caplog: pytest.LogCaptureFixture) -> None:
         chosen = choose("cpu", "bf16")

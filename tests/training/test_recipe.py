@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from specnorm.training import recipe
+from specnorm.training.model import Model
 from specnorm.training.xresnet import xresnet18
 
 
@@ -37,16 +39,40 @@ def test_a_step_outside_the_run_is_refused(step: int) -> None:
 
 def test_weights_decay_and_norms_and_biases_do_not() -> None:
     network = xresnet18(50, generator=torch.Generator().manual_seed(0))
-    decayed, free = recipe.optimizer(network, 0.01).param_groups
+    decayed, free = recipe.optimizer(Model(nn.Identity(), network), 0.01).param_groups
     assert (len(decayed["params"]), decayed["weight_decay"]) == (23, 0.01)
     assert (len(free["params"]), free["weight_decay"]) == (45, 0.0)
     assert all(parameter.ndim > 1 for parameter in decayed["params"])
 
 
+class Learned(nn.Module):
+    """A normaliser with parameters of several shapes, and one named like a network's weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.exponent = nn.Parameter(torch.full((), 0.5))
+        self.scale = nn.Parameter(torch.ones(33, 1))
+        self.mix = nn.Linear(32, 32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mix(self.scale * x) * self.exponent
+
+
+def test_what_a_normaliser_trains_does_not_decay() -> None:
+    """A regression: an exponent or a time constant was pulled towards zero, like a weight."""
+    model = Model(Learned(), xresnet18(2, generator=torch.Generator()))
+    groups = recipe.optimizer(model, 0.01).param_groups
+    assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(23, 0.01), (45, 0.0), (4, 0.0)]
+    own = {id(parameter) for parameter in model.normalizer.parameters()}
+    assert {id(parameter) for parameter in groups[2]["params"]} == own
+    every = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(every) == sorted(id(parameter) for parameter in model.parameters())  # each once
+
+
 def test_one_step_is_adamw_by_hand() -> None:
     layer = torch.nn.Linear(1, 1, bias=False).double()
     torch.nn.init.constant_(layer.weight, 2.0)
-    optimizer = recipe.optimizer(layer, 0.1)
+    optimizer = recipe.optimizer(Model(nn.Identity(), layer), 0.1)
     weight, first, second = 2.0, 0.0, 0.0
     for count, (gradient, momentum) in enumerate([(3.0, 0.9), (-1.0, 0.8)], start=1):
         recipe.apply(recipe.Step(0.01, momentum), optimizer)
