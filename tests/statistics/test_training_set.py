@@ -172,7 +172,7 @@ def test_a_value_that_is_not_finite_names_clip_and_bin(tmp_path: Path, value: fl
     values[2][3, 0, 5, 4] = value
     shards = write_shards(tmp_path, values)
     params = StatisticsParams(fraction=fraction, seed=0)
-    with pytest.raises(IntegrityError, match=rf"not finite in clip 2-3\.wav, bin 5, frame 4: got {value}\. Run"):
+    with pytest.raises(IntegrityError, match=rf"not finite in clip 2-3\.wav, bin 5, frame 4: got {value}$"):
         training_set.fold_moments(shards, "raw", 2, params)
     assert np.isfinite(training_set.fold_moments(shards, "raw", 1, params).mean).all()
 
@@ -254,9 +254,7 @@ class TestProvenance:
 
     def test_another_data_set(self, shards: Shards, tmp_path: Path) -> None:
         other = write_shards(tmp_path / "other", levels(), digest="of others")
-        with pytest.raises(
-            IntegrityError, match=r"another data set in here: expected of others, got of the clips\. Run"
-        ):
+        with pytest.raises(IntegrityError, match=r"another data set in here: expected of others, got of the clips$"):
             fit_statistics(shards, 1).provenance.check(other, 1, "here")
 
     def test_another_fold(self, shards: Shards) -> None:
