@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -28,7 +28,7 @@ class Moments:
     m2: _Float  # dB squared
     minimum: _Float  # dB; +inf where count is 0
     maximum: _Float  # dB; -inf where count is 0
-    floor_count: _Int  # cells at the dB floor
+    floor_count: _Int  # values at the dB floor
 
     @classmethod
     def empty(cls, bins: int) -> Moments:
@@ -46,7 +46,7 @@ class Moments:
         1983, equation 1.7).
 
         Args:
-            values: finite. A cell counts as floor when it is not above ``floor_db`` (to a float32 rounding).
+            values: finite. A value counts as floor when it is not above ``floor_db`` (to a float32 rounding).
             floor_db: the level of digital silence.
             scratch: ``[bins, frames]``, contiguous, overwritten. Fresh memory for each of many clips can cost more than
                 the sums.
@@ -117,7 +117,7 @@ class Moments:
 
     @property
     def floor_share(self) -> _Float:
-        """Share of cells at the dB floor ``[bins]``, 0 to 1."""
+        """Share of values at the dB floor ``[bins]``, 0 to 1."""
         return np.divide(self.floor_count, self.count, out=np.zeros_like(self.m2), where=self.count > 0)
 
     @property
@@ -136,6 +136,55 @@ def merged(parts: list[Moments]) -> Moments:
     return reduce(Moments.merge, parts)
 
 
+@dataclass(frozen=True)
+class RunningMoments:
+    """:class:`Moments` that lose nothing to many merges: each mean is kept in two float64 numbers.
+
+    A merge adds the square of a difference of two means. Where the mean is large beside the deviation, most digits of
+    that difference are the rounding of the means: at 1e6 with a deviation of 1e-3, the deviation is off by up to 1e-7.
+    """
+
+    moments: Moments
+    mean_rest: _Float  # dB [bins]; the true mean is ``moments.mean + mean_rest``, of which ``mean`` is the rounding
+
+    @classmethod
+    def of(cls, moments: Moments, correction: _Float | None = None) -> RunningMoments:
+        """``moments`` whose mean is to be corrected by ``correction`` (nothing where it is not given), ``[bins]``."""
+        if correction is None:
+            return cls(moments, np.zeros_like(moments.mean))
+        mean, rest = _exact_sum(moments.mean, correction)
+        return cls(replace(moments, mean=mean), rest)
+
+    def merge(self, other: RunningMoments) -> RunningMoments:
+        """Moments of both sets' values together, as :meth:`Moments.merge`.
+
+        Raises:
+            ValueError: the sets have different numbers of bins.
+        """
+        one, two = self.moments, other.moments
+        plain = one.merge(two)
+        share = two.count / np.maximum(plain.count, 1)
+        step = (two.mean - one.mean) + (other.mean_rest - self.mean_rest)
+        mean, rest = _exact_sum(one.mean, self.mean_rest + step * share)
+        first = one.count == 0  # then a sum would round the other's mean
+        return RunningMoments(
+            replace(plain, mean=np.where(first, two.mean, mean), m2=one.m2 + two.m2 + step**2 * one.count * share),
+            np.where(first, other.mean_rest, rest),
+        )
+
+
+def floor_threshold(floor_db: float) -> float:
+    """A value that is not above it counts as one at the dB floor: ``floor_db``, to a float32 rounding."""
+    return float(np.nextafter(np.float32(floor_db), np.float32(np.inf)))
+
+
+def _exact_sum(one: _Float, other: _Float) -> tuple[_Float, _Float]:
+    """The rounded sum and what the rounding leaves out (Knuth 1997, volume 2, section 4.2.2, theorem B)."""
+    total = one + other
+    part = total - one
+    return total, (one - (total - part)) + (other - part)
+
+
 def _sums(values: _Float) -> tuple[_Float, _Float]:
     """Sums of ``[bins, frames]`` and of its squares, ``[bins]``.
 
@@ -145,7 +194,7 @@ def _sums(values: _Float) -> tuple[_Float, _Float]:
 
 
 def _floor_count(values: NDArray[np.floating], minimum: _Float, floor_db: float, mask: NDArray[np.bool_]) -> _Int:
-    threshold = float(np.nextafter(np.float32(floor_db), np.float32(np.inf)))
+    threshold = floor_threshold(floor_db)
     if not (minimum <= threshold).any():  # most clips
         return np.zeros(len(values), np.int64)
     at_floor = np.less_equal(values, threshold, out=mask).view(np.uint8)  # bytes add up faster than truth values

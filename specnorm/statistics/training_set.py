@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from specnorm.errors import DataError, IntegrityError
-from specnorm.files import fingerprint, read_json, write_json
+from specnorm.files import fingerprint, write_json
 from specnorm.params import WAVEFORMS, StatisticsParams, Waveform
 from specnorm.shards.store import Shards, shard_name
+from specnorm.statistics import columns
 from specnorm.statistics.moments import Moments, merged
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -179,58 +178,24 @@ def read(path: Path) -> TrainingStatistics:
     Raises:
         IntegrityError: the file is missing, damaged, edited, of another format, or holds impossible values.
     """
-    stored = read_json(path)
-    found = stored.get("format") if isinstance(stored, dict) else None
-    if not isinstance(stored, dict) or found != FORMAT:
-        raise IntegrityError("wrong statistics", where=path, expected=f"format {FORMAT}", got=found)
+    stored = columns.read_document(path)
     try:
         provenance = Provenance(**{field.name: stored[field.name] for field in fields(Provenance)})
-        columns = stored["bins"]
-        bins = Moments(
-            count=np.asarray(columns["count"], np.int64),
-            floor_count=np.asarray(columns["floor_count"], np.int64),
-            **{name: np.asarray(columns[name], np.float64) for name in ("mean", "m2", "minimum", "maximum")},
-        )
-        frequencies = [float(value) for value in columns["frequency_hz"]]
+        bins, frequencies = columns.moments_of(stored)
+        if frequencies is None:
+            raise KeyError("frequency_hz")
         front_end_fingerprint = fingerprint(provenance.front_end)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise IntegrityError("damaged statistics", where=path, got=repr(error)) from error
-    shapes = {(len(frequencies),)} | {getattr(bins, field.name).shape for field in fields(Moments)}
-    possible = (
-        len(shapes) == 1
-        and len(frequencies) > 0
-        and all(np.isfinite(getattr(bins, field.name)).all() for field in fields(Moments))
-        and (bins.count > 0).all()
-        and (bins.m2 >= 0).all()
-        and (bins.minimum <= bins.maximum).all()
-        and ((bins.floor_count >= 0) & (bins.floor_count <= bins.count)).all()
-    )
-    if not possible:
-        raise IntegrityError("impossible statistics", where=path, expected="finite moments of every bin")
+    columns.check_possible(bins, frequencies, path)
     statistics = TrainingStatistics(provenance, bins, frequencies)
-    # The file holds derived values too, and text and numbers that read alike: only what we would write is accepted.
     with np.errstate(all="ignore"):
-        document = _document(statistics)
-    changed = [key for key in sorted({*stored, *document}) if stored.get(key) != document.get(key)]
+        written = _document(statistics)
     if provenance.front_end_fingerprint != front_end_fingerprint:
-        changed.append("front_end_fingerprint")
-    if changed:
-        raise IntegrityError(
-            "edited statistics", where=path, expected="values that belong together", got=", ".join(changed)
-        )
+        written["front_end_fingerprint"] = front_end_fingerprint
+    columns.check_unedited(stored, written, path)
     return statistics
 
 
 def _document(statistics: TrainingStatistics) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        **asdict(statistics.provenance),
-        "bins": {"frequency_hz": statistics.bin_frequencies_hz, **_columns(statistics.bins)},
-        "global": {name: values[0] for name, values in _columns(statistics.pooled).items()},
-    }
-
-
-def _columns(moments: Moments) -> dict[str, list[Any]]:
-    columns = {field.name: getattr(moments, field.name).tolist() for field in fields(Moments)}
-    # Derived, for the reader: the deviation that a normaliser divides by, and the share of cells at the floor.
-    return {**columns, "deviation": moments.deviation.tolist(), "floor_share": moments.floor_share.tolist()}
+    return {**asdict(statistics.provenance), **columns.document(statistics.bins, statistics.bin_frequencies_hz)}
