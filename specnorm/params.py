@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -244,12 +243,9 @@ def load(path: Path) -> Params:
         ConfigurationError: the file is missing or not a mapping, or a value is unknown, missing, of the wrong type or
             out of range; the message names the key.
     """
-    try:
-        values = _yaml(path.read_text(encoding="utf-8"), where=path)
-    except FileNotFoundError:
-        raise ConfigurationError("missing file", where=path, hint="Restore it with `git checkout`") from None
-    except (OSError, UnicodeError) as error:
-        raise ConfigurationError("unreadable parameters", where=path, expected="YAML", got=error) from error
+    from specnorm import strict_yaml  # here, since whoever has parameters already needs no YAML
+
+    values = strict_yaml.read(path)
     if not isinstance(values, dict):
         raise ConfigurationError("unreadable parameters", where=path, expected="a mapping", got=shown(values))
     return check(values, where=path)
@@ -261,28 +257,3 @@ def check(values: dict[str, Any], *, where: object = "parameters") -> Params:
         return Params.model_validate(values)
     except ValidationError as error:
         raise refusal(error, where=where, sections=sections_of(Params)) from None
-
-
-def _yaml(text: str, *, where: Path) -> Any:
-    """Read YAML 1.2, where 1e-3 is a number and 010 is ten; a key that stands twice and an alias are refused.
-
-    Aliases, because a few lines of them stand for a billion values, and nothing that composes parameters writes them.
-    """
-    from ruamel.yaml import YAML  # here, since whoever has parameters already needs no YAML
-    from ruamel.yaml.error import MarkedYAMLError
-    from ruamel.yaml.events import AliasEvent
-
-    reader = YAML(typ="safe", pure=True)
-    try:
-        for event in reader.parse(text):
-            if isinstance(event, AliasEvent):
-                raise MarkedYAMLError(problem=f"the alias *{event.anchor}", problem_mark=event.start_mark)
-        return reader.load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = where if mark is None else f"{where}, line {mark.line + 1}"
-        problem = textwrap.shorten(str(error.problem), 200)  # which cites values, however long
-        raise ConfigurationError("unreadable parameters", where=place, expected="YAML", got=problem) from error
-    # What is no YAML at all meets the reader in ways that it does not foresee: a deep nest, !!bool on a word.
-    except Exception as error:
-        raise ConfigurationError("unreadable parameters", where=where, expected="YAML", got=error) from error
