@@ -151,6 +151,7 @@ class NormParams(BaseModel):
 
     kind: _Name
     waveform: Waveform
+    description: Annotated[str | None, Field(min_length=1, exclude=True)] = None  # for people: never recorded
 
     @property
     def options(self) -> dict[str, Any]:

@@ -231,6 +231,15 @@ def test_a_mode_keeps_the_options_of_its_kind_and_misses_its_own_fields_by_name(
     )
 
 
+def test_a_mode_s_sentence_is_neither_an_option_nor_recorded() -> None:
+    checked = params.check(changed("norm.global.description", "What it does."))
+    assert checked.norm["global"].description == "What it does."
+    assert checked.norm["global"].options == {}
+    assert checked.model_dump() == VALID
+    for wrong in ("", 3, ["x"]):
+        assert message_of(changed("norm.global.description", wrong)).startswith("bad parameter norm.global.description")
+
+
 class Options(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
     floor_db: float
