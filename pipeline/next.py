@@ -14,7 +14,7 @@ _TEXT = """
 What was made
   {comparison}/report.html   the verdict as a page: open it in a browser
   {comparison}/table.md      the verdict above, and every cell
-  {comparison}/verdict.json  the same for programs: `python -m specnorm.__main__ --json`
+  {comparison}/verdict.json  the same for programs: `python -m specnorm summary --json`
   {cells}/                   weights, curves and predictions of every cell
   mlflow.db                     the same as MLflow runs: `make ui`, then Model training, tick modes, Compare
 

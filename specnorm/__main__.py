@@ -1,41 +1,49 @@
-"""The verdict for scripts and terminals: ``python -m specnorm.__main__ [--json] [FOLDER]``."""
+"""The command line: ``specnorm COMMAND``, or ``python -m specnorm COMMAND`` where the library is not installed."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-from pathlib import Path
+import importlib
+import signal
+from typing import Any
 
+import click
+
+from specnorm import __version__
 from specnorm.errors import SpecnormError
-from specnorm.report import results, tables
+
+# A module of specnorm.commands each, with its click command under the name `command`.
+_COMMANDS = ("modes", "summary")
+# What a shell reports for a command that the signal ended.
+_INTERRUPTED = 128 + signal.SIGINT
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Print the verdict in words, or as the JSON that ``docs/verdict.md`` describes; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m specnorm.__main__", description="Print a comparison's verdict.")
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("data/comparison"), help="default: %(default)s")
-    parser.add_argument("--json", action="store_true", help="print verdict.json")
-    parsed = parser.parse_args(argv)
-    try:
-        found = results.read(parsed.folder).verdict
-    except SpecnormError as error:
-        print(f"summary: {error}", file=sys.stderr)
-        return error.exit_code
-    if parsed.json:
-        print(json.dumps(found, indent=1, ensure_ascii=False))
-        return 0
-    print(f"{found['title']}\n\n{found['recommendation']}.\n")
-    if found["caveat"]:
-        print(f"{found['caveat']}.\n")
-    print(tables.summary_markdown(found))
-    for pair in found["pairs"]:
-        print(f"\n{pair['sentence']}.", end="")
-    for effect in found["noop"]["effects"]:
-        print(f"\n{effect['sentence']}.", end="")
-    print()
-    return 0
+class _Commands(click.Group):
+    """Imports a command's module when its name is asked for; an error of ours is one line and a stage's exit code."""
+
+    def list_commands(self, context: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"specnorm.commands.{name}").command
+        return command
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except SpecnormError as error:
+            click.echo(f"{context.command_path} {context.invoked_subcommand}: {error}", err=True)
+            context.exit(error.exit_code)
+        except KeyboardInterrupt:
+            context.exit(_INTERRUPTED)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def main() -> None:
+    """How should a log-spectrogram be normalised before a network sees it?"""
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

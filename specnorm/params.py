@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from specnorm.errors import ConfigurationError
-from specnorm.refusal import refusal, relation, shown, written
+from specnorm.refusal import refusal, relation, sections_of, shown, written
 
 Waveform = Literal["raw", "standardized"]
 WAVEFORMS: tuple[Waveform, ...] = get_args(Waveform)
@@ -153,6 +151,7 @@ class NormParams(BaseModel):
 
     kind: _Name
     waveform: Waveform
+    description: Annotated[str | None, Field(min_length=1, exclude=True)] = None  # for people: never recorded
 
     @property
     def options(self) -> dict[str, Any]:
@@ -238,49 +237,6 @@ def _folds_of(dataset: DatasetParams) -> int | None:
     return dataset.folds
 
 
-# The model whose fields stand at a key path; a union's member goes by its tag.
-_SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
-    (): Params,
-    ("dataset", "esc50"): EscParams,
-    ("dataset", "csv"): CsvParams,
-    ("dataset", "synthetic"): SyntheticParams,
-    ("spectrogram", "linear"): LinearParams,
-    ("spectrogram", "mel"): MelParams,
-    ("statistics",): StatisticsParams,
-    ("protocol",): ProtocolParams,
-    ("model",): ModelParams,
-    ("train",): TrainParams,
-    ("compare",): CompareParams,
-    ("tracking",): TrackingParams,
-}
-
-
-class _NoDuplicates(yaml.SafeLoader):
-    """YAML's safe subset; a key that stands twice is an error, and 1e-3 is a number as in YAML 1.2."""
-
-
-def _mapping(loader: _NoDuplicates, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen = []
-    for place, _ in node.value:
-        key = loader.construct_object(place, deep=True)
-        if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key} a second time", place.start_mark)
-        seen.append(key)
-    return loader.construct_mapping(node, deep=True)
-
-
-_NoDuplicates.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-_NoDuplicates.yaml_implicit_resolvers = {
-    first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:float"]
-    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_NoDuplicates.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"),
-    list("-+0123456789."),
-)
-
-
 def load(path: Path) -> Params:
     """Read and check a parameter file.
 
@@ -288,16 +244,9 @@ def load(path: Path) -> Params:
         ConfigurationError: the file is missing or not a mapping, or a value is unknown, missing, of the wrong type or
             out of range; the message names the key.
     """
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_NoDuplicates)  # noqa: S506 (a SafeLoader)
-    except FileNotFoundError:
-        raise ConfigurationError("missing file", where=path, hint="Restore it with `git checkout`") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = path if mark is None else f"{path}, line {mark.line + 1}"
-        raise ConfigurationError("unreadable parameters", where=where, expected="YAML", got=error.problem) from error
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise ConfigurationError("unreadable parameters", where=path, expected="YAML", got=error) from error
+    from specnorm import strict_yaml  # here, since whoever has parameters already needs no YAML
+
+    values = strict_yaml.read(path)
     if not isinstance(values, dict):
         raise ConfigurationError("unreadable parameters", where=path, expected="a mapping", got=shown(values))
     return check(values, where=path)
@@ -308,4 +257,4 @@ def check(values: dict[str, Any], *, where: object = "parameters") -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise refusal(error, where=where, sections=_SECTIONS) from None
+        raise refusal(error, where=where, sections=sections_of(Params)) from None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from specnorm.errors import ConfigurationError
@@ -35,6 +36,18 @@ def relation(key: str, expected: str, got: object) -> PydanticCustomError:
     return PydanticCustomError("relation", "{expected}", {"key": key, "expected": expected, "got": got})
 
 
+def sections_of(model: type[BaseModel]) -> dict[tuple[str, ...], type[BaseModel]]:
+    """The models by key path in and below ``model``, as :func:`refusal` takes them; a union's member goes by its tag.
+
+    What stands under a free name, as a mode does, is not walked into: its fields are not all known here.
+    """
+    found: dict[tuple[str, ...], type[BaseModel]] = {(): model}
+    for name, field in model.model_fields.items():
+        for place, member in _members(name, field):
+            found |= {(*place, *path): inner for path, inner in sections_of(member).items()}
+    return found
+
+
 def refusal(
     error: ValidationError,
     *,
@@ -48,8 +61,7 @@ def refusal(
         error: what pydantic found.
         where: the file.
         section: the key path of what was validated; empty for all parameters.
-        sections: the models by key path below ``section``, to suggest names from; a path that ends in a union's tag
-            stands for the union's member.
+        sections: what :func:`sections_of` says of the model that was validated, to suggest names from.
     """
     details = error.errors()
     # An unknown key says more than the missing one that it was meant to be.
@@ -57,8 +69,12 @@ def refusal(
     context = first.get("ctx", {})
     places = [str(part) for part in first["loc"] if part != "[key]"]
     beside = tuple(places[:-1])
-    if tuple(places[:2]) in sections and tuple(places[:1]) not in sections:
-        del places[1]  # the tag: no key of the file
+    # A tag is no key of the file.
+    places = [
+        place
+        for index, place in enumerate(places)
+        if not (index > 0 and (*places[: index + 1],) in sections and (*places[:index],) not in sections)
+    ]
     if first["type"] == "relation":
         places.append(context["key"])
     elif first["type"].startswith("union_tag"):
@@ -77,6 +93,16 @@ def refusal(
         return ConfigurationError(f"missing parameter {key}", where=where, hint=hint)
     what = f"bad parameter {key}" if key else "bad parameters"
     return ConfigurationError(what, where=where, expected=_expectation(first), got=shown(_refused(first)))
+
+
+def _members(name: str, field: FieldInfo) -> Iterator[tuple[tuple[str, ...], type[BaseModel]]]:
+    """The models that may stand in a field, each with the key path that pydantic tells its faults under."""
+    if isinstance(field.discriminator, str):
+        for member in get_args(field.annotation):
+            for tag in get_args(member.model_fields[field.discriminator].annotation):
+                yield (name, tag), member
+    elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        yield (name,), field.annotation
 
 
 def _nearest(name: str, names: Any) -> str | None:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import copy
 import math
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from specnorm import files, params
 from specnorm.audio.front_end import describe
 from specnorm.errors import ConfigurationError
-from specnorm.refusal import refusal
+from specnorm.refusal import refusal, sections_of
 
+ROOT = Path(__file__).parents[1]
 ESC: dict[str, Any] = {
     "kind": "esc50", "subset": "all", "source": None, "complete": True, "url": "https://example.org/esc.zip",
     "size": None, "md5": "0123456789abcdef" * 2,
@@ -139,6 +143,77 @@ def test_a_typing_error_is_met_with_the_key_that_was_meant(
     assert message_of(values) == f"unknown parameter {key} in params.yaml. Did you mean {meant}?"
 
 
+def _sections(values: dict[str, Any], *above: str) -> Iterator[tuple[str, ...]]:
+    yield above
+    for name, value in values.items():
+        if isinstance(value, dict) and name != "norm":
+            yield from _sections(value, *above, name)
+
+
+@pytest.mark.parametrize("dataset", [ESC, CSV, SYNTHETIC], ids=lambda section: section["kind"])
+@pytest.mark.parametrize("spectrogram", [LINEAR, MEL], ids=lambda section: section["transform"])
+def test_every_key_of_every_section_is_known_to_the_suggestions(
+    dataset: dict[str, Any], spectrogram: dict[str, Any]
+) -> None:
+    """Whatever section a model adds: no table has to be kept."""
+    sections = {"dataset": dataset, "spectrogram": spectrogram}
+    for section in _sections(VALID | sections):
+        names = VALID | sections
+        for name in section:
+            names = names[name]
+        for name in names:
+            key = ".".join((*section, f"{name}x"))
+            found = message_of(changed(key, 1, **sections))
+            assert found == f"unknown parameter {key} in params.yaml. Did you mean {name}?"
+
+
+class Other(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["other"]
+    depth: int
+
+
+class Leaf(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["leaf", "blade"]
+    width: int
+
+
+class Twig(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["twig"]
+    end: Annotated[Leaf | Other, Field(discriminator="kind")]
+
+
+class Tree(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    grown: Annotated[Leaf | Twig, Field(discriminator="kind")]
+    root: Other
+
+
+def test_models_are_found_at_any_depth_and_under_each_of_their_tags() -> None:
+    assert sections_of(Tree) == {
+        (): Tree,
+        ("grown", "leaf"): Leaf,
+        ("grown", "blade"): Leaf,
+        ("grown", "twig"): Twig,
+        ("grown", "twig", "end", "leaf"): Leaf,
+        ("grown", "twig", "end", "blade"): Leaf,
+        ("grown", "twig", "end", "other"): Other,
+        ("root",): Other,
+    }
+    with pytest.raises(ValidationError) as caught:
+        Tree.model_validate(
+            {
+                "grown": {"kind": "twig", "end": {"kind": "blade", "width": 1, "wdth": 1}},
+                "root": {"kind": "other", "depth": 1},
+            }
+        )
+    assert str(refusal(caught.value, where=None, sections=sections_of(Tree))) == (
+        "unknown parameter grown.end.wdth. Did you mean width?"
+    )
+
+
 @pytest.mark.parametrize(
     "key", ["augmentation", "train.n_mels", "spectrogram.n_mels", "spectrogram.linear", "tracking.epochs"]
 )
@@ -154,6 +229,15 @@ def test_a_mode_keeps_the_options_of_its_kind_and_misses_its_own_fields_by_name(
     assert message_of(values) == (
         "missing parameter norm.global.waveform in params.yaml. Did you write it as wavefrom?"
     )
+
+
+def test_a_mode_s_sentence_is_neither_an_option_nor_recorded() -> None:
+    checked = params.check(changed("norm.global.description", "What it does."))
+    assert checked.norm["global"].description == "What it does."
+    assert checked.norm["global"].options == {}
+    assert checked.model_dump() == VALID
+    for wrong in ("", 3, ["x"]):
+        assert message_of(changed("norm.global.description", wrong)).startswith("bad parameter norm.global.description")
 
 
 class Options(BaseModel):
@@ -186,8 +270,11 @@ def test_a_mode_may_be_called_as_a_member_of_a_union(mode: str) -> None:
 def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path: Path) -> None:
     text = yaml.safe_dump(VALID, sort_keys=False).replace("  hop_length: 200\n", "  hop_length: 200\n  hop_length: 1\n")
     line = text.splitlines().index("  hop_length: 1") + 1
-    assert load_message(tmp_path, text).endswith(f"line {line}: expected YAML, got the key hop_length a second time")
-    assert "line 2: expected YAML, got the key a a second time" in load_message(tmp_path, "a: 1\na: 2\n")
+    assert f'line {line}: expected YAML, got found duplicate key "hop_length" with' in load_message(tmp_path, text)
+    assert 'line 2: expected YAML, got found duplicate key "a"' in load_message(tmp_path, "a: 1\na: 2\n")
+    assert 'line 2: expected YAML, got found duplicate key "a"' in load_message(tmp_path, "a: 1\n'a': 2\n")
+    assert 'line 3: expected YAML, got found duplicate key "b"' in load_message(tmp_path, "a:\n  b: 1\n  b: 2\n")
+    assert len(load_message(tmp_path, f"a: 1\na: {'x' * 10**4}\n")) < 250 + len(str(tmp_path))
 
 
 # --- missing keys and wrong types
@@ -444,6 +531,26 @@ def test_numbers_are_read_as_yaml_1_2_writes_them(tmp_path: Path, text: str, val
     assert params.load(written(tmp_path, source)).train.learning_rate == value
 
 
+@pytest.mark.parametrize(("text", "value"), [("010", 10), ("0x10", 16), ("0o10", 8), ("12", 12)])
+def test_whole_numbers_are_read_as_yaml_1_2_writes_them(tmp_path: Path, text: str, value: int) -> None:
+    """YAML 1.1 reads 010 in base 8, and 1:30 in base 60."""
+    source = yaml.safe_dump(VALID).replace("epochs: 20", f"epochs: {text}")
+    assert params.load(written(tmp_path, source)).train.epochs == value
+    source = source.replace(f"epochs: {text}", "epochs: 1:30")
+    assert load_message(tmp_path, source).endswith(
+        "train.epochs in " + str(tmp_path / "params.yaml") + (": expected a valid integer, got '1:30' (str)")
+    )
+
+
+@pytest.mark.parametrize("text", ["yes", "on", "no", "off"])
+def test_words_are_no_truth_values(tmp_path: Path, text: str) -> None:
+    """YAML 1.1 reads them as such."""
+    source = yaml.safe_dump(VALID).replace("required: false", f"required: {text}")
+    assert f"tracking.required in {tmp_path / 'params.yaml'}: expected a valid boolean, got {text!r} (str)" in (
+        load_message(tmp_path, source)
+    )
+
+
 @pytest.mark.parametrize(
     "text", [".nan", ".NaN", ".inf", "-.inf", "1e999", "-1e-3", "0", "'1e-3'", "1e", "e3", "0x1p3"]
 )
@@ -463,17 +570,48 @@ def test_what_is_no_usable_number_is_refused(tmp_path: Path, text: str) -> None:
         ("a: [1, 2\nb: 3", "line 2: expected YAML, got "),
         ("a: 1\n b: 2", "line 2: expected YAML, got "),
         ("a: 1\n---\nb: 2\n", "line 2: expected YAML, got but found another document"),
-        ("a: *b\n", "line 1: expected YAML, got found undefined alias"),
+        ("train:\n  epochs:\t3\n", "line 2: expected YAML, got "),
+        ("a: *b\n", "line 1: expected YAML, got the alias *b"),
+        ("a: &b [*b]\n", "line 1: expected YAML, got the alias *b"),
+        ("a: &b 1\nc: *b\n", "line 2: expected YAML, got the alias *b"),
         ("a: 2020-13-45\n", "expected YAML, got month must be in 1..12"),
         ("? {a: 1}\n: 2\n", "line 1: expected YAML, got found unhashable key"),
         ("a: \x00\n", "expected YAML, got unacceptable character"),
-        ("[" * 5000, "expected YAML, got maximum recursion depth"),
+        ("a: !!bool x\n", "expected YAML, got 'x'"),
+        ("a: !!int x\n", "expected YAML, got invalid literal"),
+        ("[" * 5000, "line 1: expected YAML, got expected the node content"),
+        ("[" * 5000 + "]" * 5000, "expected YAML, got maximum recursion depth"),
     ],
 )
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str, message: str) -> None:
     found = load_message(tmp_path, text)
     assert found.startswith("unreadable parameters in ")
     assert message in found
+
+
+def _bomb(inner: str) -> str:
+    """A few lines that stand for 9 ** 12 values; ``inner`` says what a line makes of the one before."""
+    lines = "".join(f"{name}: &{name} {inner.format(before)}\n" for before, name in pairwise("abcdefghijkl"))
+    return "a: &a {x: 1}\n" + lines
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "[" + ",".join(["*{0}"] * 9) + "]",
+        "{{<<: [" + ",".join(["*{0}"] * 9) + "]}}",
+        "{{? [" + ",".join(["*{0}"] * 9) + "] : 1}}",
+    ],
+    ids=["lists", "merged mappings", "keys"],
+)
+def test_a_small_file_that_stands_for_a_billion_values_is_refused_at_once(tmp_path: Path, inner: str) -> None:
+    assert "line 2: expected YAML, got the alias *a" in load_message(tmp_path, _bomb(inner))
+
+
+def test_whoever_has_parameters_already_needs_no_yaml() -> None:
+    code = "import sys, specnorm.params; print([name for name in sys.modules if 'yaml' in name])"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("tag", ["!!python/object/apply:os.mkdir", "!!python/object/new:os.mkdir", "!custom"])
@@ -521,7 +659,14 @@ def test_any_value_is_taken_or_refused_in_one_line_that_names_its_key(key: str, 
     assert len(message.splitlines()) == 1
 
 
-@given(text=st.text(alphabet="ab:-[]{}&*!?|>'\"#%@`\n\t 01.e", max_size=40))
+@given(
+    text=st.text(alphabet="ab:-[]{}&*!?|>'\"#%@`\n\t 01.e<=~,\\_", max_size=40)
+    | st.lists(
+        st.sampled_from(
+            ["a: ", "- ", "? ", "!!bool ", "!!int ", "!!set ", "!!omap ", "<<: ", "&a ", "{", "}", "x", "\n", "1"]
+        )
+    ).map("".join)
+)
 def test_any_text_is_refused_as_a_configuration_error(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "any.yaml"
     path.write_text(text)

@@ -86,7 +86,7 @@ def test_the_readmes_notebook_cell_runs(project: Project) -> None:
 
 
 def test_the_summary_of_a_real_run_is_json(project: Project) -> None:
-    printed = project.run(sys.executable, "-m", "specnorm.__main__", "--json").output
+    printed = project.run(sys.executable, "-m", "specnorm", "summary", "--json").output
     assert json.loads(printed) == json.loads((project.root / "data/comparison/verdict.json").read_text())
 
 

@@ -16,7 +16,6 @@ import pytest
 import torch
 import yaml
 
-from specnorm import __main__
 from specnorm.comparison import noop
 from specnorm.comparison.inputs import Inputs
 from specnorm.comparison.metrics import points
@@ -193,53 +192,6 @@ def test_a_label_that_looks_like_markup_is_text(workspace: Path, monkeypatch: py
     monkeypatch.setattr(compare, "open_shards", renamed)
     assert compare.main([]) == 0
     assert "<script" not in (workspace / "data/comparison/report.html").read_text()
-
-
-# The reader
-
-
-def test_the_summary_in_words(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert __main__.main([str(finished / "data/comparison")]) == 0
-    printed = capsys.readouterr().out
-    verdict = results.read(finished / "data/comparison").verdict
-    assert printed.startswith(f"{verdict['title']}\n\n{verdict['recommendation']}.\n")
-    assert all(f"{pair['sentence']}.\n" in printed for pair in verdict["pairs"])
-
-
-def test_the_summary_as_json_has_the_documented_fields(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert __main__.main([str(finished / "data/comparison"), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    described = (made_up.ROOT / "docs/verdict.md").read_text()
-
-    def names(value: object) -> Iterator[str]:
-        if isinstance(value, dict):
-            for name, inner in value.items():
-                yield str(name)
-                yield from names(inner)
-        if isinstance(value, list):
-            for inner in value[:1]:
-                yield from names(inner)
-
-    fields = described.partition("## verdict.json")[2]
-    documented = set(re.findall(r"`([a-z0-9_]+)`", fields)) - {"null", "one", "other"} | {"one", "other"}
-    assert set(names(found)) == documented - {"format"} | {"format"}
-
-
-@pytest.mark.parametrize("name", ["cells.csv", "summary.csv", "verdict.json", "report.html"])
-def test_an_edited_result_is_an_error_that_names_the_file(
-    workspace: Path, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
-    path = workspace / "data/comparison" / name
-    path.write_text(path.read_text().replace("0.", "0.9", 1))
-    assert __main__.main([]) == 4
-    error = capsys.readouterr().err
-    assert f"data/comparison/{name}" in error
-    assert len(error.splitlines()) == 1
-
-
-def test_no_results_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert __main__.main([str(tmp_path)]) == 4
-    assert "missing file" in capsys.readouterr().err
 
 
 # What it refuses
