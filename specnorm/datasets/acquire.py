@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from specnorm.datasets.archive import Archive
-from specnorm.datasets.custom import read_csv_table, table_name
 from specnorm.datasets.dataset import ARCHIVE, CLIPS, FORMAT, MANIFEST, content_digest
 from specnorm.datasets.download import DownloadResult, download
 from specnorm.datasets.esc50 import read_esc_table, table_member
@@ -128,8 +127,7 @@ def _local(params: EscParams | CsvParams, path: Path, root: Path) -> _Written:
     with _opened(place) as source:
         clips, warnings = _read(source, params)
         if isinstance(source, Folder):
-            table = table_member(source) if isinstance(params, EscParams) else table_name(params)
-            pack_folder(place, [*clips["member"], table], path)
+            pack_folder(place, [*clips["member"], _table(source, params)], path)
             return _Written(clips, warnings, place.resolve().name)
     _copy(place, path)
     return _Written(clips, warnings, place.name)
@@ -147,7 +145,19 @@ def _opened(place: Path) -> Iterator[Source]:
 
 
 def _read(source: Source, params: EscParams | CsvParams) -> tuple[pd.DataFrame, list[str]]:
-    return read_esc_table(source, params) if isinstance(params, EscParams) else read_csv_table(source, params)
+    if isinstance(params, EscParams):
+        return read_esc_table(source, params)
+    from specnorm.datasets.custom import read_csv_table  # here, since making folds brings scikit-learn
+
+    return read_csv_table(source, params)
+
+
+def _table(source: Folder, params: EscParams | CsvParams) -> str:
+    if isinstance(params, EscParams):
+        return table_member(source)
+    from specnorm.datasets.custom import table_name
+
+    return table_name(params)
 
 
 def _copy(source: Path, path: Path) -> None:
