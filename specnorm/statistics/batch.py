@@ -16,9 +16,10 @@ from specnorm.statistics.moments import Moments, RunningMoments, floor_threshold
 
 Values = Tensor | NDArray[np.floating]
 
-# Values that are made float64 at a time, 32 MiB of them, so that a batch never stands in memory twice. Much smaller
-# pieces would cost a GPU more in starting kernels than in summing.
-PIECE = 2**22
+# Values that are made float64 at a time, so that a batch never stands in memory twice: what a CPU keeps in its caches
+# (4 MiB), and elsewhere 32 MiB, since much smaller pieces cost a GPU more in starting kernels than in summing.
+PIECE = {"cpu": 2**19}
+PIECE_ELSEWHERE = 2**22
 
 # Squares of larger values, and sums of those, would not be finite.
 LARGEST = 1e150
@@ -45,10 +46,11 @@ def piece_sums(values: Values, valid: Tensor | None, axes: tuple[int, ...], floo
         floor_db: the level of digital silence; nothing counts as floor where it is not given.
     """
     threshold = None if floor_db is None else _threshold(floor_db, values)
+    device = summing_device(values)
     found = []
-    for piece in _pieces(tuple(values.shape), axes):
-        exact = _float64(values[piece], summing_device(values))
-        sums = _sums(exact, None if valid is None else valid[piece], axes, threshold)
+    for piece in _pieces(tuple(values.shape), axes, PIECE.get(device.type, PIECE_ELSEWHERE)):
+        padding = None if valid is None else ~valid[piece]
+        sums = _sums(_float64(values[piece], device), padding, axes, threshold)
         found.append(torch.stack([row.flatten() for row in sums]))
     return found
 
@@ -96,12 +98,12 @@ def first_bad(values: Values, valid: Tensor | None) -> tuple[list[int], float]:
     raise ValueError("every value is finite")
 
 
-def _pieces(shape: tuple[int, ...], axes: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    """Indices that cut an array into pieces of at most ``PIECE`` values along ``axes``, the first ones first."""
+def _pieces(shape: tuple[int, ...], axes: tuple[int, ...], largest: int) -> Iterator[tuple[slice, ...]]:
+    """Indices that cut an array along ``axes``, the first ones first, into pieces of at most ``largest`` values."""
     steps = list(shape)
     for axis in axes:
         others = math.prod(steps) // steps[axis]
-        steps[axis] = min(steps[axis], max(1, PIECE // others))
+        steps[axis] = min(steps[axis], max(1, largest // others))
     ranges = [range(0, size, step) for size, step in zip(shape, steps, strict=True)]
     for starts in product(*ranges):
         yield tuple(slice(start, start + step) for start, step in zip(starts, steps, strict=True))
@@ -123,25 +125,21 @@ def _threshold(floor_db: float, values: Values) -> Tensor:
     return own.clamp(min=floor_threshold(floor_db))
 
 
-def _sums(exact: Tensor, valid: Tensor | None, axes: tuple[int, ...], threshold: Tensor | None) -> list[Tensor]:
+def _sums(exact: Tensor, padding: Tensor | None, axes: tuple[int, ...], threshold: Tensor | None) -> list[Tensor]:
     """Count, extremes, mean, mean and squares of what remains beside it, and floor count; overwrites ``exact``."""
-    if valid is None:
-        low, high = exact.amin(axes, keepdim=True), exact.amax(axes, keepdim=True)
-        count = torch.full_like(low, exact.numel() // low.numel())
-    else:
-        low = exact.masked_fill(~valid, math.inf).amin(axes, keepdim=True)
-        high = exact.masked_fill(~valid, -math.inf).amax(axes, keepdim=True)
-        count = valid.sum(axes, keepdim=True, dtype=torch.float64)
-        exact.masked_fill_(~valid, 0.0)  # not a product: padding may be NaN
-    if threshold is None:
-        floor_count = torch.zeros_like(low)
-    else:
-        at_floor = exact <= threshold
-        floor_count = (at_floor if valid is None else at_floor & valid).sum(axes, keepdim=True, dtype=torch.float64)
+    low = (exact if padding is None else exact.masked_fill(padding, math.inf)).amin(axes, keepdim=True)
+    high = (exact if padding is None else exact.masked_fill(padding, -math.inf)).amax(axes, keepdim=True)
+    count = torch.full_like(low, exact.numel() // low.numel())
+    if padding is not None:
+        count -= padding.sum(axes, keepdim=True)
+        exact.masked_fill_(padding, math.inf)  # above every threshold
+    floor_count = torch.zeros_like(low) if threshold is None else (exact <= threshold).sum(axes, keepdim=True)
+    if padding is not None:
+        exact.masked_fill_(padding, 0.0)
     some = count.clamp(min=1.0)
     mean = exact.sum(axes, keepdim=True) / some
     exact.sub_(mean)
-    if valid is not None:
-        exact.masked_fill_(~valid, 0.0)
+    if padding is not None:
+        exact.masked_fill_(padding, 0.0)
     rest = exact.sum(axes, keepdim=True) / some
-    return [count, low, high, mean, rest, exact.square_().sum(axes, keepdim=True), floor_count]
+    return [count, low, high, mean, rest, exact.square_().sum(axes, keepdim=True), floor_count.to(torch.float64)]

@@ -79,9 +79,9 @@ class Statistics:
     def update(self, spectrograms: batch.Values, *, lengths: Lengths | None = None, mask: Mask | None = None) -> None:
         """Add a batch where it lies, without a gradient; the batch itself is left alone.
 
-        The sums are float64 on the tensor's own device, a piece of some four million values at a time, and from a GPU
-        only those of each bin come back, in one small copy. On a device without float64 (Apple's MPS) they are taken on
-        the CPU, to which the batch is then copied piece by piece.
+        The sums are float64 on the tensor's own device, at most four million values at a time, and from a GPU only
+        those of each bin come back, in one small copy. On a device without float64 (Apple's MPS) they are taken on the
+        CPU, to which the batch is then copied piece by piece.
 
         >>> import torch
         >>> statistics = Statistics()

@@ -76,6 +76,11 @@ class TestFigures:
         np.testing.assert_allclose(found.deviation, expected, rtol=1e-9)
         np.testing.assert_allclose(found.mean, exact.mean(axis=over), rtol=1e-15)
 
+    def test_a_mean_that_no_float64_holds(self) -> None:
+        clips = 2.0**53 + 2 * np.array([0.0, 1.0, 0.0, 0.0]).reshape(4, 1, 1, 1)  # neighbours; the mean lies between
+        for found in (of(clips), of(clips[:1], clips[1:])):
+            assert found.deviation[0] == pytest.approx(2 * 0.1875**0.5, rel=1e-15)
+
     @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
     def test_every_floating_type_is_summed_in_float64(self, dtype: torch.dtype) -> None:
         clips = torch.from_numpy(values()).to(dtype)
@@ -166,7 +171,7 @@ class TestDevice:
         mask = np.random.default_rng(0).random((6, 1, 9, 20)) < 0.9
         whole, pieces = Statistics(reduced_axes=axes, floor_db=-60.0), Statistics(reduced_axes=axes, floor_db=-60.0)
         whole.update(values(), mask=mask | (axes == (1,)))  # each position has a value
-        monkeypatch.setattr(batch, "PIECE", 7)
+        monkeypatch.setitem(batch.PIECE, "cpu", 7)
         pieces.update(values(), mask=mask | (axes == (1,)))
         for name in ("count", "minimum", "maximum", "floor_share"):
             assert np.array_equal(getattr(pieces, name), getattr(whole, name))
@@ -175,7 +180,7 @@ class TestDevice:
 
     @pytest.mark.parametrize("shape", [(64, 1, 9, 200), (1, 1, 9, 9000), (2, 1, 9, 9000)])
     def test_no_more_than_a_piece_is_copied(self, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(batch, "PIECE", 10_000)
+        monkeypatch.setitem(batch.PIECE, "cpu", 10_000)
         clips = torch.from_numpy(values(shape=shape))
 
         class Largest(TorchDispatchMode):
