@@ -16,6 +16,7 @@ from specnorm.params import WAVEFORMS, StatisticsParams, Waveform
 from specnorm.shards.store import Shards, open_shards
 from specnorm.statistics import training_set
 from specnorm.statistics.moments import Moments, merged
+from specnorm.statistics.provenance import training_clips
 
 HEAD = (
     "| waveform | share | of | bin mean | bin deviation | global mean |\n"
@@ -74,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--fractions", type=float, nargs="+", default=[0.1, 0.5])
     arguments = parser.parse_args(argv)
     shards = open_shards(arguments.shards)
-    names = training_set.training_clips(shards, arguments.held_out_fold)
+    names = training_clips(shards, arguments.held_out_fold)
     front_end = shards.manifest["front_end"]
     print(
         f"Absolute error in dB, mean (max) over {arguments.draws} draws and, for bins, over all bins. {len(names)} "

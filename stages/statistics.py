@@ -26,7 +26,7 @@ def work(params: Params, _: argparse.Namespace) -> None:
             pooled = found.pooled
             print(
                 f"fold {fold} held out, {waveform}: mean {pooled.mean[0]:.2f} dB, deviation "
-                f"{pooled.deviation[0]:.2f} dB, {pooled.floor_share[0]:.1%} of the cells at the floor"
+                f"{pooled.deviation[0]:.2f} dB, {pooled.floor_share[0]:.1%} of the values at the floor"
             )
 
 

@@ -28,6 +28,8 @@ MODES = ("none", "channel")
 GRID = ["channel", "channel_raw", "global", "global_raw", "none", "waveform"]
 HEAVY = {"torch", "torchaudio", "numpy", "pandas", "scipy", "sklearn", "matplotlib", "mlflow", "pydantic", "ruamel"}
 
+GLOBAL = "Subtracts one mean and divides by one deviation, the training set's over all frequency bins."
+
 
 def run(*argv: str) -> Result:
     return CliRunner().invoke(__main__.main, argv, prog_name="specnorm")
@@ -224,7 +226,10 @@ def test_without_a_checkout_there_are_the_kinds(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     found = {mode["kind"]: mode for mode in json.loads(run("modes", "--json").stdout)}
     assert {"channel", "global", "identity"} <= set(found)
-    assert found["global"] == {"kind": "global", "description": "One mean and one deviation for the whole spectrogram."}
+    assert found["global"] == {
+        "kind": "global",
+        "description": GLOBAL,
+    }
     assert "global" in run("modes").stdout
 
 
@@ -249,7 +254,7 @@ def test_a_mode_without_a_sentence_has_its_kind_s(tmp_path: Path, monkeypatch: p
             "mode": "mine",
             "kind": "global",
             "waveform": "raw",
-            "description": "One mean and one deviation for the whole spectrogram.",
+            "description": GLOBAL,
         }
     ]
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import math
-import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import numpy as np
 import torch
-import torchaudio
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from torch import Tensor
 
-from specnorm.errors import ConfigurationError, DataError
+from specnorm.audio import mel_bands
+from specnorm.errors import DataError
 from specnorm.params import LinearParams, MelParams
+from specnorm.refusal import refusal
+
+if TYPE_CHECKING:
+    from specnorm.audio.resample import Resampler  # scipy, which a spectrogram does not need
 
 # Part of the fingerprint of everything made from spectrograms: raise it with any change to the numbers that the same
-# bytes and settings give, here or in `specnorm.audio.decode`.
+# bytes and settings give, here or elsewhere in `specnorm.audio`.
 NUMERICS_VERSION = 2
 
 # Far beyond any waveform, and its power is still far below float32's largest value for the longest window.
 _HIGHEST_AMPLITUDE = 1e12
+
+_Params = TypeVar("_Params", LinearParams, MelParams)
 
 
 def describe(params: LinearParams | MelParams) -> dict[str, Any]:
@@ -46,8 +51,107 @@ class FrontEnd(torch.nn.Module):
         self.window: Tensor
         self.filters: Tensor | None
         self.register_buffer("window", torch.hann_window(params.win_length), persistent=False)
-        filters = _mel_filters(params) if isinstance(params, MelParams) else None
+        filters = mel_bands.filters(params) if isinstance(params, MelParams) else None
         self.register_buffer("filters", filters, persistent=False)  # [FFT bins, bands]
+
+    @classmethod
+    def linear(
+        cls,
+        *,
+        sample_rate: int = 16000,
+        clip_seconds: float = 5.0,
+        n_fft: int = 400,
+        win_length: int | None = None,
+        hop_length: int = 200,
+        amin: float = 1e-10,
+        top_db: float | None = None,
+        resampler: Resampler = "polyphase",
+    ) -> Self:
+        """One bin per FFT frequency; the defaults are the published experiment's: 25 ms windows, half overlapping.
+
+        Args:
+            sample_rate: Hz, of the waveforms that it takes; :func:`specnorm.load_clip` resamples files to it.
+            clip_seconds: length of the waveforms.
+            n_fft: samples; it makes ``n_fft // 2 + 1`` bins.
+            win_length: samples; ``n_fft`` where not given.
+            hop_length: samples from frame to frame.
+            amin: the least power: the floor is 10 log10(amin) dB.
+            top_db: dB below a clip's own maximum that levels are raised to.
+            resampler: of :func:`specnorm.load_clip`.
+
+        Raises:
+            ConfigurationError: a value is of the wrong type or out of range; the message names it.
+
+        >>> front = FrontEnd.linear(sample_rate=16000)
+        >>> front(torch.zeros(8, 80000)).shape
+        torch.Size([8, 1, 201, 401])
+        """
+        values = {
+            "transform": "linear",
+            "sample_rate": sample_rate,
+            "clip_seconds": clip_seconds,
+            "n_fft": n_fft,
+            "win_length": n_fft if win_length is None else win_length,
+            "hop_length": hop_length,
+            "amin": amin,
+            "top_db": top_db,
+            "resampler": resampler,
+        }
+        return cls(_checked(LinearParams, values))
+
+    @classmethod
+    def mel(
+        cls,
+        *,
+        sample_rate: int = 16000,
+        clip_seconds: float = 5.0,
+        n_fft: int = 1024,
+        win_length: int = 400,
+        hop_length: int = 160,
+        amin: float = 1e-10,
+        top_db: float | None = None,
+        resampler: Resampler = "polyphase",
+        n_mels: int = 128,
+        f_min: float = 20.0,
+        f_max: float | None = None,
+        mel_scale: Literal["htk", "slaney"] = "htk",
+        mel_norm: Literal["slaney"] | None = None,
+    ) -> Self:
+        """Power summed into mel bands; by default 128 of them, of 25 ms windows every 10 ms.
+
+        Args:
+            sample_rate: as :meth:`linear`, and so all that is not named here.
+            n_mels: number of bands.
+            f_min: Hz, where the lowest band begins.
+            f_max: Hz, where the highest band ends; half the sample rate where not given.
+            mel_scale: O'Shaughnessy's as in HTK, or Slaney's, which is linear below 1 kHz.
+            mel_norm: ``slaney`` divides a band by its width; without it a band sums to more the wider it is.
+
+        Raises:
+            ConfigurationError: a value is of the wrong type or out of range, or a band holds no FFT bin.
+            ResourceError: torchaudio, which makes the filters, does not fit the torch that is installed.
+
+        >>> front = FrontEnd.mel(n_mels=64, clip_seconds=1.0)
+        >>> front(torch.zeros(8, 16000)).shape
+        torch.Size([8, 1, 64, 101])
+        """
+        values = {
+            "transform": "mel",
+            "sample_rate": sample_rate,
+            "clip_seconds": clip_seconds,
+            "n_fft": n_fft,
+            "win_length": win_length,
+            "hop_length": hop_length,
+            "amin": amin,
+            "top_db": top_db,
+            "resampler": resampler,
+            "n_mels": n_mels,
+            "f_min": f_min,
+            "f_max": f_max,
+            "mel_scale": mel_scale,
+            "mel_norm": mel_norm,
+        }
+        return cls(_checked(MelParams, values))
 
     @property
     def bins(self) -> int:
@@ -63,7 +167,7 @@ class FrontEnd(torch.nn.Module):
     def bin_frequencies_hz(self) -> NDArray[np.float64]:
         """Centre of each bin in Hz, float64 [bins]: of the FFT bins, or of the mel bands."""
         if isinstance(self.params, MelParams):
-            return _mel_centres_hz(self.params)
+            return mel_bands.centres_hz(self.params)
         return np.arange(self.bins, dtype=np.float64) * self.params.sample_rate / self.params.n_fft
 
     @property
@@ -129,59 +233,9 @@ class FrontEnd(torch.nn.Module):
         return torch.maximum(level, level.amax(dim=(-2, -1), keepdim=True) - self.params.top_db)
 
 
-def _mel_filters(params: MelParams) -> Tensor:
-    """Triangular filters [FFT bins, bands], float32, as ``torchaudio`` makes them."""
-    with warnings.catch_warnings():
-        # torchaudio only warns of empty filters, and without their number.
-        warnings.filterwarnings("ignore", message="At least one mel filterbank has all zero values")
-        filters: Tensor = torchaudio.functional.melscale_fbanks(
-            n_freqs=params.n_fft // 2 + 1,
-            f_min=params.f_min,
-            f_max=_f_max(params),
-            n_mels=params.n_mels,
-            sample_rate=params.sample_rate,
-            norm=params.mel_norm,
-            mel_scale=params.mel_scale,
-        )
-    empty = int((filters.amax(dim=0) == 0).sum())
-    if empty:
-        raise ConfigurationError(
-            "too many mel bands for the FFT: bands without an FFT bin",
-            where="spectrogram",
-            expected=0,
-            got=f"{empty} of {params.n_mels}",
-            hint=f"Lower n_mels, or raise n_fft ({params.n_fft}) or f_min ({params.f_min:g} Hz)",
-        )
-    return filters
-
-
-def _f_max(params: MelParams) -> float:
-    return params.sample_rate / 2 if params.f_max is None else params.f_max
-
-
-def _mel_centres_hz(params: MelParams) -> NDArray[np.float64]:
-    """Peaks of the triangular filters: equal steps on the mel scale between ``f_min`` and ``f_max``."""
-    lowest, highest = (_hz_to_mel(frequency, params.mel_scale) for frequency in (params.f_min, _f_max(params)))
-    mels = np.linspace(lowest, highest, params.n_mels + 2)[1:-1]
-    return np.array([_mel_to_hz(mel, params.mel_scale) for mel in mels])
-
-
-# The two scales: O'Shaughnessy (1987) as in HTK, and Slaney's Auditory Toolbox (1998), linear below 1 kHz.
-_SLANEY_STEP_HZ, _SLANEY_KNEE_HZ, _SLANEY_LOG_STEP = 200 / 3, 1000.0, math.log(6.4) / 27
-
-
-def _hz_to_mel(frequency: float, scale: str) -> float:
-    if scale == "htk":
-        return 2595.0 * math.log10(1.0 + frequency / 700.0)
-    if frequency < _SLANEY_KNEE_HZ:
-        return frequency / _SLANEY_STEP_HZ
-    return _SLANEY_KNEE_HZ / _SLANEY_STEP_HZ + math.log(frequency / _SLANEY_KNEE_HZ) / _SLANEY_LOG_STEP
-
-
-def _mel_to_hz(mel: float, scale: str) -> float:
-    if scale == "htk":
-        return float(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
-    knee = _SLANEY_KNEE_HZ / _SLANEY_STEP_HZ
-    if mel < knee:
-        return mel * _SLANEY_STEP_HZ
-    return _SLANEY_KNEE_HZ * math.exp((mel - knee) * _SLANEY_LOG_STEP)
+def _checked(model: type[_Params], values: dict[str, Any]) -> _Params:
+    """Hold values to their ranges, as those of a parameter file are."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise refusal(error, where="the front end", sections={(): model}) from None

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.signal
 from numpy.typing import NDArray
 
+from specnorm.audio.torchaudio_functional import torchaudio_functional
 from specnorm.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
@@ -129,8 +130,7 @@ def _resample_sinc(waveform: NDArray[np.float32], orig_hz: int, target_hz: int) 
             got=kernel,
             hint="Set spectrogram.resampler to polyphase",
         )
-    import torch  # heavy, and only resampling needs them
-    import torchaudio.functional
+    import torch  # heavy, and only resampling needs it
 
-    resampled = torchaudio.functional.resample(torch.from_numpy(waveform), orig_hz, target_hz)
+    resampled = torchaudio_functional().resample(torch.from_numpy(waveform), orig_hz, target_hz)
     return np.asarray(resampled.numpy(), dtype=np.float32)

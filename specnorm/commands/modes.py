@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from specnorm.normalization.base import Normalizer
 
 _CONFIGURED = Path("conf/norm")
 
@@ -68,20 +65,10 @@ def _configured(folder: Path) -> Iterator[dict[str, Any]]:
 def _sentence(kind: str) -> str:
     from specnorm.normalization.base import kind_named
 
-    return _first_line(kind_named(kind))
+    return kind_named(kind).sentence()
 
 
 def _built_in() -> Iterator[dict[str, Any]]:
-    from specnorm.normalization.base import Normalizer
+    from specnorm.normalization.base import kinds
 
-    waiting = Normalizer.__subclasses__()
-    found: dict[str, type[Normalizer]] = {}
-    while waiting:
-        waiting += (kind := waiting.pop()).__subclasses__()
-        if kind.__dict__.get("kind"):
-            found[kind.kind] = kind
-    yield from ({"kind": name, "description": _first_line(kind)} for name, kind in sorted(found.items()))
-
-
-def _first_line(kind: type[Normalizer]) -> str:
-    return (kind.__doc__ or "").partition("\n")[0]
+    yield from ({"kind": kind.kind, "description": kind.sentence()} for kind in kinds())

@@ -1,27 +1,31 @@
-"""A mode fitted to one training set, as a file: its kind, options and state, its code's digest, its provenance."""
+"""A mode fitted to one training set, as a file: its kind and that kind's version, options, state, provenance."""
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from specnorm.errors import IntegrityError
+from specnorm.errors import ConfigurationError, IntegrityError
 from specnorm.files import read_json, write_json
 from specnorm.normalization.base import Normalizer, Options, kind_named, options_of
 from specnorm.params import NormParams, Waveform
-from specnorm.statistics.training_set import Provenance, TrainingStatistics
+from specnorm.statistics.provenance import Provenance
 
-FORMAT = 1
+if TYPE_CHECKING:  # it brings pandas, which a fitted mode needs as little as the shards it was fitted to
+    from specnorm.statistics.training_set import TrainingStatistics
+
+FORMAT = 2
 
 
 @dataclass(frozen=True)
 class FittedMode:
-    """One mode for one held-out fold."""
+    """One mode for one held-out fold.
+
+    A cell depends on the file of its mode: what stands in it says whether a cell is the one that would be trained now.
+    """
 
     mode: str
     kind: str
@@ -29,27 +33,16 @@ class FittedMode:
     options: dict[str, Any]
     bins: int
     state: dict[str, Any]  # buffers and parameters as nested lists
-    code: str  # digest of the class's source: other code means another normaliser
+    version: int  # of the kind's numbers: another one means another normaliser
     provenance: Provenance | None  # None: the kind takes nothing from the statistics
 
     def build(self) -> Normalizer:
         """A fresh module in the fitted state.
 
         Raises:
-            IntegrityError: the state does not fit the kind.
+            IntegrityError: options or state do not fit the kind; :func:`read` has refused such a file.
         """
-        kind = kind_named(self.kind)
-        options = options_of(kind, self.options, where=f"norm.{self.mode}")
-        try:
-            normalizer = kind(options, self.bins)
-            state = {name: torch.tensor(values, dtype=torch.float32) for name, values in self.state.items()}
-            for name, value in state.items():
-                if not value.isfinite().all():
-                    raise ValueError(f"{name} is not finite")
-            normalizer.load_state_dict(state)
-        except (AttributeError, OverflowError, RuntimeError, TypeError, ValueError) as error:
-            raise IntegrityError("damaged normaliser", where=self.mode, got=error) from error
-        return normalizer
+        return _built(self, f"mode {self.mode}")
 
 
 def check(mode: str, params: NormParams) -> tuple[type[Normalizer], Options]:
@@ -73,7 +66,7 @@ def fit(mode: str, params: NormParams, statistics: TrainingStatistics) -> Fitted
             got=statistics.provenance.waveform,
         )
     kind, options = check(mode, params)
-    normalizer = kind.fit(options, statistics)
+    normalizer = kind.fit(statistics, **params.options)
     return FittedMode(
         mode=mode,
         kind=params.kind,
@@ -81,8 +74,8 @@ def fit(mode: str, params: NormParams, statistics: TrainingStatistics) -> Fitted
         options=options.model_dump(),
         bins=normalizer.bins,
         state={name: value.tolist() for name, value in normalizer.state_dict().items()},
-        code=code_digest(kind),
-        provenance=statistics.provenance if kind.needs_statistics else None,
+        version=kind.version,
+        provenance=None if kind.fitted_on == "bins" else statistics.provenance,
     )
 
 
@@ -95,7 +88,8 @@ def read(path: Path) -> FittedMode:
     """Read what :func:`write` wrote.
 
     Raises:
-        IntegrityError: the file is missing, damaged, of another format, or made by other code than this.
+        IntegrityError: the file is missing, damaged, of another format, or of another version of its kind.
+        ConfigurationError: there is no such kind any more.
     """
     stored = read_json(path)
     try:
@@ -109,18 +103,24 @@ def read(path: Path) -> FittedMode:
         fitted = FittedMode(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError("damaged normaliser", where=path, got=repr(error)) from error
-    code = code_digest(kind_named(fitted.kind))
-    if fitted.code != code:
-        raise IntegrityError("a normaliser of other code", where=path, expected=code, got=fitted.code)
+    kind = kind_named(fitted.kind, where=path)
+    if fitted.version != kind.version:
+        raise IntegrityError(
+            f"another version of the normaliser {kind.kind}", where=path, expected=kind.version, got=fitted.version
+        )
+    _built(fitted, path)
     return fitted
 
 
-def code_digest(kind: type[Normalizer]) -> str:
-    """Digest of the source files of a class and of those of its bases that are normalisers.
-
-    A cell depends on this digest instead of on the whole package, so a new kind does not retrain the old ones.
-    """
-    bases = [base for base in kind.__mro__ if issubclass(base, Normalizer)]
-    files = {base.__module__: inspect.getsourcefile(base) for base in bases}
-    sources = [Path(file).read_bytes() for _, file in sorted(files.items()) if file]
-    return hashlib.sha256(b"\0".join(hashlib.sha256(source).digest() for source in sources)).hexdigest()
+def _built(fitted: FittedMode, where: object) -> Normalizer:
+    kind = kind_named(fitted.kind, where=where)
+    try:
+        normalizer = kind(fitted.bins, options_of(kind, fitted.options, where="options"))
+        state = {name: torch.tensor(values, dtype=torch.float32) for name, values in fitted.state.items()}
+        for name, value in state.items():
+            if not value.isfinite().all():
+                raise ValueError(f"{name} is not finite")
+        normalizer.load_state_dict(state)
+    except (AttributeError, ConfigurationError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+        raise IntegrityError("damaged normaliser", where=where, got=error) from error
+    return normalizer

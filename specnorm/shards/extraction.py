@@ -14,9 +14,9 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from specnorm.audio import waveform
-from specnorm.audio.decode import decode
+from specnorm.audio.clip import waveforms_of
 from specnorm.audio.front_end import FrontEnd, describe
+from specnorm.audio.waveform import zero_fraction
 from specnorm.datasets.dataset import Dataset
 from specnorm.params import LinearParams, MelParams, Waveform
 from specnorm.shards import store
@@ -46,14 +46,11 @@ def extract(
     workers = workers or os.cpu_count() or 1
 
     def one(member: str) -> _Extracted:
-        recording = decode(dataset.read(member), name=member)
-        waveforms = waveform.prepare(
-            recording, sample_rate=params.sample_rate, samples=params.samples, resampler=params.resampler
-        )
+        recording, waveforms = waveforms_of(dataset.read(member), params, name=member)
         facts = {
             "sample_rate_hz": recording.sample_rate,
             "seconds": len(recording.waveform) / recording.sample_rate,
-            "zero_share": waveform.zero_fraction(waveforms["raw"]),
+            "zero_share": zero_fraction(waveforms["raw"]),
             "warnings": "; ".join(recording.warnings),
         }
         with torch.inference_mode():

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import builtins
+import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -9,7 +12,7 @@ import torchaudio
 
 from specnorm import files
 from specnorm.audio.front_end import FrontEnd, describe
-from specnorm.errors import ConfigurationError, DataError
+from specnorm.errors import ConfigurationError, DataError, ResourceError
 from specnorm.params import LinearParams, MelParams
 
 PUBLISHED: dict[str, Any] = {
@@ -231,3 +234,69 @@ def test_every_setting_and_the_version_are_in_the_fingerprint() -> None:
     assert changed.keys() | {"transform"} == MelParams.model_fields.keys()
     prints = {files.fingerprint(describe(base.model_copy(update={key: value}))) for key, value in changed.items()}
     assert len(prints | {files.fingerprint(described)}) == len(changed) + 1
+
+
+class TestByKeyword:
+    """Front ends without a parameter file."""
+
+    def test_the_defaults_are_the_published_ones(self) -> None:
+        assert FrontEnd.linear().params == LinearParams.model_validate(PUBLISHED)
+        assert FrontEnd.mel().params == MelParams.model_validate(MEL | {"n_mels": 128})
+
+    def test_every_setting_has_a_keyword(self) -> None:
+        linear = PUBLISHED | {
+            "sample_rate": 8000, "resampler": "sinc", "clip_seconds": 1.5, "n_fft": 512, "win_length": 300,
+            "hop_length": 80, "amin": 1e-6, "top_db": 60.0,
+        }  # fmt: skip
+        mel = linear | {
+            "transform": "mel", "n_mels": 32, "f_min": 50.0, "f_max": 3500.0, "mel_scale": "slaney",
+            "mel_norm": "slaney",
+        }  # fmt: skip
+        assert all(linear[key] != value for key, value in PUBLISHED.items() if key != "transform")
+        for make, model, values in ((FrontEnd.linear, LinearParams, linear), (FrontEnd.mel, MelParams, mel)):
+            given = {key: value for key, value in values.items() if key != "transform"}
+            assert make(**given).params == model.model_validate(values)
+
+    def test_the_window_is_as_long_as_the_fft_where_it_is_not_given(self) -> None:
+        assert FrontEnd.linear(n_fft=512).params.win_length == 512
+        assert FrontEnd.linear(n_fft=512, win_length=400).params.win_length == 400
+
+    def test_whole_numbers_are_seconds_and_hertz_too(self) -> None:
+        assert FrontEnd.mel(clip_seconds=2, f_min=0, f_max=4000).params.samples == 32000
+
+    @pytest.mark.parametrize(
+        ("values", "match"),
+        [
+            ({"sample_rate": "16000"}, r"bad parameter sample_rate in the front end: expected a valid integer"),
+            ({"hop_length": 0}, r"bad parameter hop_length in the front end: expected at least 1, got 0"),
+            ({"win_length": 401}, r"bad parameter win_length in the front end: expected at most n_fft, 400, got 401"),
+            ({"n_fft": 401}, r"bad parameter n_fft in the front end: expected a multiple of 2"),
+            ({"resampler": "linear"}, r"bad parameter resampler in the front end: expected 'polyphase' or 'sinc'"),
+        ],
+    )
+    def test_a_bad_value_is_named(self, values: dict[str, Any], match: str) -> None:
+        with pytest.raises(ConfigurationError, match=match):
+            FrontEnd.linear(**values)
+
+    def test_an_unknown_keyword(self) -> None:
+        with pytest.raises(TypeError, match="unexpected keyword argument 'hop'"):
+            FrontEnd.linear(hop=100)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("error", [ImportError("No module"), OSError("undefined symbol: torch_library_impl")])
+def test_a_torchaudio_that_does_not_fit_torch_is_told(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Of torchaudio 2.11, nothing says which torch it needs, so that pip sets it beside any."""
+    real = builtins.__import__
+
+    def refuse(name: str, *arguments: Any, **keywords: Any) -> Any:
+        if name.startswith("torchaudio"):
+            raise error
+        return real(name, *arguments, **keywords)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    for name in [name for name in sys.modules if name.startswith("torchaudio")]:
+        monkeypatch.delitem(sys.modules, name)
+    FrontEnd.linear()
+    expected = f"torchaudio cannot be loaded: expected the release for torch {torch.__version__}, got {error}"
+    with pytest.raises(ResourceError, match=re.escape(expected)):
+        FrontEnd.mel()

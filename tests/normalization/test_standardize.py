@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from specnorm.normalization.base import Normalizer, Options
+from specnorm.normalization.base import Normalizer
 from specnorm.normalization.standardize import Channel, Global
 from specnorm.shards.store import Shards
 from tests.builders import fit_statistics, levels, write_shards
@@ -18,7 +18,7 @@ FLOOR_DB = -100.0
 
 
 def fitted(kind: type[Normalizer], shards: Shards, held_out_fold: int = 1) -> Normalizer:
-    return kind.fit(Options(), fit_statistics(shards, held_out_fold))
+    return kind.fit(fit_statistics(shards, held_out_fold))
 
 
 def clips(shards: Shards, *folds: int) -> Tensor:
@@ -66,7 +66,7 @@ def test_the_inverse(shards: Shards, kind: type[Normalizer]) -> None:
 
 def test_global_is_a_pair_of_scalars_and_channel_a_pair_a_bin(shards: Shards) -> None:
     statistics = fit_statistics(shards, 1)
-    one, each = (kind.fit(Options(), statistics).state_dict() for kind in (Global, Channel))
+    one, each = (kind.fit(statistics).state_dict() for kind in (Global, Channel))
     assert {name: tuple(value.shape) for name, value in one.items()} == {"mean": (1, 1), "scale": (1, 1)}
     assert {name: tuple(value.shape) for name, value in each.items()} == {"mean": (9, 1), "scale": (9, 1)}
     assert one["mean"].item() == np.float32(statistics.pooled.mean[0])

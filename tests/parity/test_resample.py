@@ -168,14 +168,14 @@ def test_rates_without_a_table_are_scipys_own(monkeypatch: pytest.MonkeyPatch) -
 def test_a_table_holds_every_tap_of_every_phase_and_keeps_to_its_limit(orig: int, target: int) -> None:
     divisor = math.gcd(orig, target)
     up, down = target // divisor, orig // divisor
-    repeats, starts, tables = resample._polyphase_tables(up, down)
+    repeats, starts, tables = resampling._polyphase_tables(up, down)
     groups, width, phases = tables.shape
     assert width <= down * repeats  # or the windows' rows would overlap by more than a period, and be copied
     assert len(starts) == groups == -(-up * repeats // phases)
     used = tables.permute(0, 2, 1).reshape(groups * phases, width)[: up * repeats].double().sum().item()
     # The taps sum to ``up`` over all phases of one repetition; each of them is rounded once to float32.
     assert used == pytest.approx(up * repeats, rel=1e-6)
-    assert tables.numel() <= 2 * resample._MOST_TABLE_VALUES
+    assert tables.numel() <= 2 * resampling._MOST_TABLE_VALUES
 
 
 @pytest.mark.parametrize("rate", [22050, 44100, 48000])

@@ -13,6 +13,7 @@ import yaml
 from dvc.utils.hydra import compose_and_dump
 
 from specnorm import params
+from specnorm.audio.front_end import FrontEnd
 from specnorm.errors import ConfigurationError
 from specnorm.normalization import fitted
 
@@ -121,6 +122,12 @@ def test_each_mode_is_one_kind_on_one_waveform(tmp_path: Path) -> None:
         "global": ("global", "standardized"),
         "channel": ("channel", "standardized"),
     }
+
+
+@pytest.mark.parametrize("transform", ["linear", "mel"])
+def test_the_front_ends_of_the_library_have_the_pipelines_defaults(tmp_path: Path, transform: str) -> None:
+    library = getattr(FrontEnd, transform)()
+    assert library.params == loaded(tmp_path, f"spectrogram={transform}").spectrogram
 
 
 def test_recipes_are_what_they_are_called(tmp_path: Path) -> None:

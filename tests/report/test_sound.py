@@ -21,7 +21,8 @@ from specnorm.params import LinearParams, MelParams, Waveform
 from specnorm.report import style
 from specnorm.report.sound import show_spectrogram, show_statistics, show_waveform
 from specnorm.statistics.moments import Moments
-from specnorm.statistics.training_set import Provenance, TrainingStatistics
+from specnorm.statistics.provenance import Provenance
+from specnorm.statistics.training_set import TrainingStatistics
 
 _COMMON: dict[str, Any] = {
     "sample_rate": 16000, "resampler": "polyphase", "clip_seconds": 1.0, "n_fft": 512, "win_length": 400,

@@ -14,6 +14,7 @@ from specnorm.shards.extraction import extract
 from specnorm.shards.store import Shards, open_shards
 from specnorm.statistics import training_set
 from specnorm.statistics.moments import Moments, merged
+from specnorm.statistics.provenance import clips_digest
 from tests.builders import EXACT, Array, MemoryDataset, fit_statistics, front_end_params, levels, noise, write_shards
 
 
@@ -87,7 +88,7 @@ def test_the_provenance_says_what_was_merged(tmp_path: Path) -> None:
     shards = write_shards(tmp_path, levels())
     found = fit_statistics(shards, 2, "standardized").provenance
     assert (found.waveform, found.held_out_fold, found.folds_merged, found.clips) == ("standardized", 2, [1, 3], 8)
-    assert found.clips_digest == training_set.clips_digest([f"{fold}-{n}.wav" for fold in (3, 1) for n in range(4)])
+    assert found.clips_digest == clips_digest([f"{fold}-{n}.wav" for fold in (3, 1) for n in range(4)])
     assert (found.fraction, found.seed) == (1.0, 0)
     assert found.front_end == shards.manifest["front_end"]
     sampled = fit_statistics(shards, 2, "raw", StatisticsParams(fraction=0.5, seed=7)).provenance
