@@ -17,8 +17,6 @@ from specnorm.files import fingerprint, read_json
 FORMAT = 1
 ARCHIVE, CLIPS, MANIFEST = "archive.zip", "clips.csv", "dataset.json"
 
-_AGAIN = "Run `dvc repro download`"
-
 
 class Dataset:
     """Clips, their table and the facts about them; safe to read from several threads at once."""
@@ -54,28 +52,24 @@ def open_dataset(folder: Path) -> Dataset:
         DataError: a clip of the table is not in the archive.
     """
     manifest, table, path = folder / MANIFEST, folder / CLIPS, folder / ARCHIVE
-    info = read_json(manifest, hint=_AGAIN)
+    info = read_json(manifest)
     found = info.get("format") if isinstance(info, dict) else None
     if found != FORMAT:
-        raise IntegrityError("unknown format", where=manifest, expected=FORMAT, got=found, hint=_AGAIN)
+        raise IntegrityError("unknown format", where=manifest, expected=FORMAT, got=found)
     try:
         data = table.read_bytes()
     except OSError as error:
-        raise IntegrityError("unreadable file", where=table, got=error.strerror, hint=_AGAIN) from error
+        raise IntegrityError("unreadable file", where=table, got=error.strerror) from error
     digest = hashlib.sha256(data).hexdigest()
     if digest != info.get("clips_sha256"):
-        raise IntegrityError(
-            "changed file", where=table, expected=f"sha256 {info.get('clips_sha256')}", got=digest, hint=_AGAIN
-        )
+        raise IntegrityError("changed file", where=table, expected=f"sha256 {info.get('clips_sha256')}", got=digest)
     clips = decode_clips(data, where=table)
     archive = Archive(path)
     try:
         archive.check(clips["member"])
         content = content_digest(clips, archive)
         if content != info.get("digest"):
-            raise IntegrityError(
-                "changed file", where=path, expected=f"content {info.get('digest')}", got=content, hint=_AGAIN
-            )
+            raise IntegrityError("changed file", where=path, expected=f"content {info.get('digest')}", got=content)
     except BaseException:
         archive.close()
         raise

@@ -84,9 +84,7 @@ def decode_clips(data: bytes, *, where: Path) -> pd.DataFrame:
         read = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False, encoding="utf-8")
         return read[list(COLUMNS)].astype(_NUMBERS)
     except (ValueError, KeyError) as error:
-        raise IntegrityError(
-            "unreadable clip table", where=where, got=error, hint="Run `dvc repro download`"
-        ) from error
+        raise IntegrityError("unreadable clip table", where=where, got=error) from error
 
 
 def labels_of(clips: pd.DataFrame) -> list[str]:
