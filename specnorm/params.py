@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from specnorm.errors import ConfigurationError
 from specnorm.refusal import refusal, relation, sections_of, shown, written
@@ -15,6 +17,7 @@ WAVEFORMS: tuple[Waveform, ...] = get_args(Waveform)
 
 _Name = Annotated[str, written(r"[A-Za-z0-9][A-Za-z0-9_]*", "letters, digits and _, starting with no _")]
 _Seed = Annotated[int, Field(ge=0, lt=2**31)]
+_Source = Annotated[str, written(r"(?!\?{3}$).+", "a zip or a folder")]  # ??? is Hydra's mark of a value to be given
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -23,7 +26,26 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class EscParams(_Strict):
+def _with_one_group(pattern: str) -> str:
+    try:
+        groups = re.compile(pattern).groups
+    except (re.error, OverflowError, RecursionError) as error:
+        wrong = str(error)
+    else:
+        wrong = f"{groups} groups; (?:...) makes none" if groups != 1 else ""
+    if wrong:
+        # The braces of an expression are no place of pydantic's template, so the words come as a value.
+        words = f"a regular expression with exactly one group ({wrong})"
+        raise PydanticCustomError("pattern", "{words}", {"words": words})
+    return pattern
+
+
+class _DatasetParams(_Strict):
+    # What titles, MLflow's data sets and its registered model call the data set; null: the source's name.
+    name: Annotated[str, written(r"\w[\w .-]{0,99}(?<! )", "up to 100 letters, digits, spaces and . _ -")] | None
+
+
+class EscParams(_DatasetParams):
     """ESC-50, or any archive or folder in its layout."""
 
     kind: Literal["esc50"]
@@ -35,11 +57,22 @@ class EscParams(_Strict):
     md5: Annotated[str, written(r"[0-9a-f]{32}", "32 digits from 0 to f")]
 
 
-class CsvParams(_Strict):
+class FolderParams(_DatasetParams):
+    """A folder or a zip with one sub-folder of audio files a class."""
+
+    kind: Literal["folder"]
+    source: _Source
+    # On a file's name; its one group names the recording, the speaker or the machine. Null: every clip is its own.
+    group_pattern: Annotated[str, AfterValidator(_with_one_group)] | None
+    folds: Annotated[int, Field(ge=2, le=100)]  # how many to make
+    seed: _Seed
+
+
+class CsvParams(_DatasetParams):
     """A folder or a zip of audio files with a CSV that labels them."""
 
     kind: Literal["csv"]
-    source: Annotated[str, written(r"(?!\?{3}$).+", "a zip or a folder")]  # ??? is Hydra's mark of a value to be given
+    source: _Source
     table: str  # the CSV's path inside the source
     audio: str  # the folder inside the source that file names are relative to
     filename_column: str
@@ -50,7 +83,7 @@ class CsvParams(_Strict):
     seed: _Seed
 
 
-class SyntheticParams(_Strict):
+class SyntheticParams(_DatasetParams):
     """A generated data set of ten physically distinct sound classes."""
 
     kind: Literal["synthetic"]
@@ -62,7 +95,7 @@ class SyntheticParams(_Strict):
     seed: _Seed
 
 
-DatasetParams = Annotated[EscParams | CsvParams | SyntheticParams, Field(discriminator="kind")]
+DatasetParams = Annotated[EscParams | FolderParams | CsvParams | SyntheticParams, Field(discriminator="kind")]
 
 
 class _FrontEndParams(_Strict):

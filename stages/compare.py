@@ -21,10 +21,12 @@ from specnorm.comparison import checked, inputs, noop, verdict
 from specnorm.comparison.checked import Comparison
 from specnorm.comparison.inputs import Inputs
 from specnorm.datasets.dataset import open_dataset
+from specnorm.datasets.naming import dataset_name
 from specnorm.normalization import fitted
 from specnorm.normalization.fitted import FittedMode
 from specnorm.params import WAVEFORMS, Params
 from specnorm.report import gallery, page, results, style, tables
+from specnorm.shards.fit import fit_sentence
 from specnorm.shards.store import Shards, open_shards
 from specnorm.statistics import training_set
 from specnorm.training import seeds
@@ -96,8 +98,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _title(params: Params, shards: Shards) -> str:
     return (
-        f"Recipe {params.recipe}: {len(shards.clips)} clips, {len(shards.classes)} classes, held-out folds "
-        f"{', '.join(map(str, params.protocol.folds))}, seeds {', '.join(map(str, params.protocol.seeds))}"
+        f"Recipe {params.recipe} on {dataset_name(params.dataset)}: {len(shards.clips)} clips, "
+        f"{len(shards.classes)} classes, held-out folds {', '.join(map(str, params.protocol.folds))}, "
+        f"seeds {', '.join(map(str, params.protocol.seeds))}"
     )
 
 
@@ -148,6 +151,7 @@ def _provenance(params: Params, shards: Shards, stored: list[StoredCell]) -> dic
     train = params.train.model_dump(mode="json", exclude={"memory_gb", "device", "precision"})
     return {
         "data set": f"{shards.manifest['dataset']['origin']}, content digest {shards.dataset_digest}",
+        **({"lengths": fit_sentence(shards.fit)} if shards.fit else {}),
         "front end": ", ".join(f"{name} {value}" for name, value in front_end.items() if value is not None),
         "network": ", ".join(str(value) for value in params.model.model_dump(mode="json").values()),
         "training": ", ".join(f"{name} {value}" for name, value in train.items()),

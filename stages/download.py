@@ -9,6 +9,7 @@ import argparse
 import sys
 
 from pipeline import places, stage
+from specnorm.datasets import lengths
 from specnorm.datasets.acquire import acquire
 from specnorm.params import Params
 
@@ -17,7 +18,9 @@ def work(params: Params, _: argparse.Namespace) -> None:
     info = acquire(params.dataset, places.ARCHIVE, root=places.root(), cache=places.cache() / "downloads")
     for warning in info["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
-    print(f"{info['clips']} clips, {len(info['classes'])} classes, folds {info['folds']}")
+    print(f"{info['name']}: {info['clips']} clips, {len(info['classes'])} classes, folds {info['folds']}")
+    for sentence in lengths.sentences(info["lengths"]):
+        print(sentence)
 
 
 def main(argv: list[str] | None = None) -> int:

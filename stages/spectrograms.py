@@ -12,6 +12,8 @@ from pipeline import places, stage
 from specnorm.datasets.dataset import open_dataset
 from specnorm.params import Params
 from specnorm.shards.extraction import extract
+from specnorm.shards.fit import fit_sentence
+from specnorm.shards.store import open_shards
 
 
 def work(params: Params, _: argparse.Namespace) -> None:
@@ -19,6 +21,9 @@ def work(params: Params, _: argparse.Namespace) -> None:
         for warning in extract(dataset, params.spectrogram, places.SHARDS):
             print(f"warning: {warning}", file=sys.stderr)
         shape = (len(dataset.clips), 1, params.spectrogram.bins, params.spectrogram.frames)
+    told = open_shards(places.SHARDS).fit
+    if told is not None:
+        print(fit_sentence(told))
     print(f"spectrograms {shape} of each waveform variant")
 
 

@@ -144,7 +144,7 @@ def fit_modes(folder: Path, modes: tuple[str, ...] = MODES) -> Shards:
 
     def tiny(values: dict[str, Any]) -> None:
         values["dataset"] = {
-            "kind": "synthetic", "sources": 2, "clips": 2, "folds": len(FOLDS), "sample_rate": 8000,
+            "kind": "synthetic", "name": None, "sources": 2, "clips": 2, "folds": len(FOLDS), "sample_rate": 8000,
             "clip_seconds": 0.25, "seed": 0,
         }  # fmt: skip
         values["spectrogram"] |= {"sample_rate": 8000, "clip_seconds": 0.25, "n_fft": 64, "win_length": 64}

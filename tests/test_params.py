@@ -25,15 +25,17 @@ from specnorm.refusal import refusal, sections_of
 
 ROOT = Path(__file__).parents[1]
 ESC: dict[str, Any] = {
-    "kind": "esc50", "subset": "all", "source": None, "complete": True, "url": "https://example.org/esc.zip",
+    "kind": "esc50", "name": None, "subset": "all", "source": None, "complete": True, "url": "https://example.org/esc.zip",
     "size": None, "md5": "0123456789abcdef" * 2,
 }  # fmt: skip
+FOLDER = {"kind": "folder", "name": None, "source": "clips", "group_pattern": None, "folds": 5, "seed": 0}
 CSV = {
-    "kind": "csv", "source": "clips.zip", "table": "t.csv", "audio": ".", "filename_column": "file",
+    "kind": "csv", "name": None, "source": "clips.zip", "table": "t.csv", "audio": ".", "filename_column": "file",
     "label_column": "label", "fold_column": None, "group_column": None, "folds": 5, "seed": 0,
 }  # fmt: skip
 SYNTHETIC = {
-    "kind": "synthetic", "sources": 8, "clips": 1, "folds": 5, "sample_rate": 16000, "clip_seconds": 5.0, "seed": 0,
+    "kind": "synthetic", "name": None, "sources": 8, "clips": 1, "folds": 5, "sample_rate": 16000, "clip_seconds": 5.0,
+    "seed": 0,
 }  # fmt: skip
 LINEAR: dict[str, Any] = {
     "transform": "linear", "sample_rate": 16000, "resampler": "polyphase", "clip_seconds": 5.0, "n_fft": 400,
@@ -100,7 +102,7 @@ def load_message(folder: Path, text: str) -> str:
     return message
 
 
-@pytest.mark.parametrize("dataset", [ESC, CSV, SYNTHETIC], ids=lambda section: section["kind"])
+@pytest.mark.parametrize("dataset", [ESC, FOLDER, CSV, SYNTHETIC], ids=lambda section: section["kind"])
 @pytest.mark.parametrize("spectrogram", [LINEAR, MEL], ids=lambda section: section["transform"])
 def test_what_is_right_is_taken_as_it_stands(dataset: dict[str, Any], spectrogram: dict[str, Any]) -> None:
     values = VALID | {"dataset": dataset, "spectrogram": spectrogram}
@@ -121,6 +123,7 @@ def test_what_was_checked_cannot_be_changed() -> None:
     [
         ("statistcs", "statistics", {}),
         ("dataset.sourc", "source", {}),
+        ("dataset.group_patern", "group_pattern", {"dataset": FOLDER}),
         ("dataset.fold_colum", "fold_column", {"dataset": CSV}),
         ("dataset.clip_second", "clip_seconds", {"dataset": SYNTHETIC}),
         ("spectrogram.n_ftt", "n_fft", {}),
@@ -260,7 +263,7 @@ def test_options_of_a_kind_are_refused_with_their_whole_path(values: dict[str, A
     assert str(refusal(caught.value, where=None, section="norm.x", sections={(): Options})) == message
 
 
-@pytest.mark.parametrize("mode", ["linear", "mel", "csv", "esc50", "synthetic"])
+@pytest.mark.parametrize("mode", ["linear", "mel", "folder", "csv", "esc50", "synthetic"])
 def test_a_mode_may_be_called_as_a_member_of_a_union(mode: str) -> None:
     """A regression: such names were cut out of every key path."""
     values = changed(f"norm.{mode}", {"kind": "identity", "waveform": "both"})
@@ -290,7 +293,8 @@ def _leaves(model: BaseModel, *above: str) -> Iterator[str]:
 
 
 CHOICES: dict[str, dict[str, Any]] = {
-    "defaults": {}, "csv": {"dataset": CSV}, "synthetic": {"dataset": SYNTHETIC}, "mel": {"spectrogram": MEL},
+    "defaults": {}, "folder": {"dataset": FOLDER}, "csv": {"dataset": CSV}, "synthetic": {"dataset": SYNTHETIC},
+    "mel": {"spectrogram": MEL},
 }  # fmt: skip
 LEAVES = [
     (leaf, choice)
@@ -300,6 +304,7 @@ LEAVES = [
 ]
 # Keys that may be null, each with another value that is right.
 NULLABLE = {
+    "dataset.name": "mine", "dataset.group_pattern": "(a)",
     "dataset.source": "a.zip", "dataset.size": 1, "dataset.fold_column": "fold", "dataset.group_column": "group",
     "spectrogram.top_db": 80.0, "spectrogram.f_max": 8000.0, "spectrogram.mel_norm": "slaney",
     "train.memory_gb": 2.0,
@@ -366,6 +371,8 @@ def test_a_whole_number_will_do_for_a_float_and_means_the_same(key: str, whole: 
 SMALLEST_NORMAL = 2.0**-126  # of float32
 RANGES: list[tuple[str, str, list[Any], list[Any]]] = [
     ("defaults", "dataset.size", [1, None], [0, -1]),
+    ("folder", "dataset.folds", [2, 100], [1, 101]),
+    ("folder", "dataset.seed", [0, 2**31 - 1], [-1, 2**31]),
     ("csv", "dataset.folds", [2, 100], [1, 101]),
     ("csv", "dataset.seed", [0, 2**31 - 1], [-1, 2**31]),
     ("synthetic", "dataset.sources", [1, 1000], [0, 1001]),
@@ -453,7 +460,7 @@ def test_an_item_of_a_list_is_refused_with_its_place(key: str, bad: list[int]) -
 @pytest.mark.parametrize(
     ("key", "bad", "choices"),
     [
-        ("dataset.kind", "urbansound", "one of 'esc50', 'csv', 'synthetic'"),
+        ("dataset.kind", "urbansound", "one of 'esc50', 'folder', 'csv', 'synthetic'"),
         ("dataset.subset", "esc20", "'all' or 'esc10'"),
         ("spectrogram.transform", "gammatone", "one of 'linear', 'mel'"),
         ("spectrogram.resampler", "linear", "'polyphase' or 'sinc'"),
@@ -470,9 +477,40 @@ def test_an_unknown_choice_is_answered_with_all_choices(key: str, bad: str, choi
     assert message_of(changed(key, bad)) == f"bad parameter {key} in params.yaml: expected {choices}, got {bad!r} (str)"
 
 
+@pytest.mark.parametrize("name", ["my set", "Vögel_2.1-b", "鳥", "x" * 100])
+def test_a_data_set_s_name_is_of_letters_digits_spaces_and_three_marks(name: str) -> None:
+    assert params.check(changed("dataset.name", name)).dataset.name == name
+
+
+@pytest.mark.parametrize("name", ["", " a", "a ", "a/b", "..", "-a", "a\n", "it's", "x" * 101])
+def test_a_name_with_other_characters_is_refused(name: str) -> None:
+    assert message_of(changed("dataset.name", name)).startswith(
+        "bad parameter dataset.name in params.yaml: expected up to 100 letters, digits, spaces and . _ -, got "
+    )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "wrong"),
+    [
+        ("(", r"missing \), unterminated subpattern at position 0"),
+        ("[a-z]+", "0 groups"),
+        (r"(\d+)_(\d{2})", "2 groups"),
+        ("a{1,99999999999999}(b)", "the repetition number is too large"),
+    ],
+)
+def test_a_group_pattern_has_one_group(pattern: str, wrong: str) -> None:
+    assert params.check(changed("dataset.group_pattern", r"(?:a|b)_(\d{2})", dataset=FOLDER))
+    message = message_of(changed("dataset.group_pattern", pattern, dataset=FOLDER))
+    assert re.search(
+        rf"^bad parameter dataset\.group_pattern in .*expected a regular expression with exactly one group \({wrong}",
+        message,
+    )
+
+
+@pytest.mark.parametrize("dataset", [FOLDER, CSV], ids=lambda section: section["kind"])
 @pytest.mark.parametrize("source", ["", "???"])
-def test_a_source_that_was_never_set_is_refused(source: str) -> None:
-    message = message_of(changed("dataset.source", source, dataset=CSV))
+def test_a_source_that_was_never_set_is_refused(source: str, dataset: dict[str, Any]) -> None:
+    message = message_of(changed("dataset.source", source, dataset=dataset))
     assert message == f"bad parameter dataset.source in params.yaml: expected a zip or a folder, got {source!r} (str)"
 
 
@@ -675,7 +713,7 @@ def test_any_text_is_refused_as_a_configuration_error(text: str, tmp_path_factor
 
 
 @pytest.mark.parametrize(
-    ("dataset", "last"), [(ESC, 5), (CSV, 5), (CSV | {"folds": 3}, 3), (SYNTHETIC | {"folds": 4}, 4)]
+    ("dataset", "last"), [(ESC, 5), (FOLDER, 5), (CSV, 5), (CSV | {"folds": 3}, 3), (SYNTHETIC | {"folds": 4}, 4)]
 )
 def test_a_fold_that_the_data_set_cannot_have_is_refused(dataset: dict[str, Any], last: int) -> None:
     assert params.check(changed("protocol.folds", [1, last], dataset=dataset)).protocol.folds == [1, last]

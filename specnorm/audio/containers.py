@@ -27,6 +27,7 @@ _BY_SUFFIX = {
     ".opus": "OGG",
     ".mp3": "MP3",
 }
+SUFFIXES = tuple(_BY_SUFFIX)  # of the file names that are read as audio, in small letters
 _PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 _WAV_BITS = {_PCM: (8, 16, 24, 32), _FLOAT: (32, 64)}
 _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")  # of every sub-format that is a plain format tag

@@ -14,8 +14,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from specnorm.audio.containers import check_layout, check_whole, container_of, truncated
+from specnorm.audio.containers import check_layout, check_whole, container_of, truncated, wav_header
 from specnorm.errors import DataError
+
+LONGEST_S = 600.0  # of a recording
 
 # Lossy decoders overshoot full scale by a factor of up to about 2, so values beyond 1 are legal and kept as they are.
 # Integer samples stored as floats are beyond this limit by orders of magnitude in all but the quietest files.
@@ -42,7 +44,7 @@ class Recording:
     warnings: tuple[str, ...] = ()
 
 
-def decode(data: bytes, *, name: str, max_seconds: float = 600.0) -> Recording:
+def decode(data: bytes, *, name: str, max_seconds: float = LONGEST_S) -> Recording:
     """Decode a WAV, AIFF, FLAC, Ogg or MP3 file and mix it down to mono by the mean of its channels.
 
     Samples beyond full scale are kept, not clipped, up to :data:`HIGHEST_LEVEL`.
@@ -76,6 +78,29 @@ def decode(data: bytes, *, name: str, max_seconds: float = 600.0) -> Recording:
     _check_samples(samples, name)
     waveform, warnings = _downmix(samples)
     return Recording(waveform, rate, warnings)
+
+
+def promised_seconds(data: bytes, *, size: int, name: str) -> float:
+    """The length of a file by its header, without decoding it; that the file is whole is not yet said.
+
+    Args:
+        data: the whole file, or of a WAV file its head.
+        size: the length of the whole file in bytes.
+        name: what errors call it; its suffix must fit the bytes.
+
+    Raises:
+        DataError: the bytes have no such header, or it promises nothing or more than :data:`LONGEST_S`.
+    """
+    if container_of(data, name) == "WAV":
+        _, channels, rate, _, frames = wav_header(data, size, where=name)
+    else:
+        try:
+            with soundfile.SoundFile(_Source(data)) as file:
+                rate, channels, frames = int(file.samplerate), int(file.channels), int(file.frames)
+        except soundfile.SoundFileError as error:
+            raise DataError("undecodable audio", where=name, got=error) from error
+    check_layout(name, rate=rate, channels=channels, frames=frames, max_seconds=LONGEST_S)
+    return frames / rate
 
 
 class _Source(io.BytesIO):

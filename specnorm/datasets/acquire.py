@@ -13,16 +13,22 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from specnorm.datasets.archive import Archive
+from specnorm.datasets.class_folders import read_class_folders
+from specnorm.datasets.custom import read_csv_table, table_name
 from specnorm.datasets.dataset import ARCHIVE, CLIPS, FORMAT, MANIFEST, content_digest
 from specnorm.datasets.download import DownloadResult, download
 from specnorm.datasets.esc50 import read_esc_table, table_member
 from specnorm.datasets.folder import Folder, pack_folder
+from specnorm.datasets.lengths import measure
+from specnorm.datasets.naming import dataset_name
 from specnorm.datasets.source import Source
 from specnorm.datasets.table import encode_clips, labels_of
 from specnorm.datasets.urls import visible_url
 from specnorm.errors import DataError, IntegrityError, ResourceError
 from specnorm.files import atomic_path, clean_partials, sha256_file, write_bytes, write_json
-from specnorm.params import CsvParams, DatasetParams, EscParams
+from specnorm.params import CsvParams, DatasetParams, EscParams, FolderParams
+
+_LocalParams = EscParams | FolderParams | CsvParams
 
 
 class _Written(NamedTuple):
@@ -62,14 +68,14 @@ def acquire(params: DatasetParams, out: Path, *, root: Path, cache: Path, progre
     path = out / ARCHIVE
     if isinstance(params, EscParams) and params.source is None:
         written = _downloaded(params, path, cache, progress)
-    elif isinstance(params, EscParams | CsvParams):
+    elif isinstance(params, EscParams | FolderParams | CsvParams):
         written = _local(params, path, root)
     else:
         # Synthesis needs scipy, which no other kind does.
         from specnorm.datasets.synthetic import write_archive
 
         written = _Written(write_archive(params, path, progress=progress), [], "synthetic")
-    return _manifest(params, written, out)
+    return _manifest(params, written, out, progress)
 
 
 def _downloaded(params: EscParams, path: Path, cache: Path, progress: bool) -> _Written:
@@ -118,7 +124,7 @@ def _neither(params: EscParams, found: DownloadResult, error: Exception) -> Inte
     )
 
 
-def _local(params: EscParams | CsvParams, path: Path, root: Path) -> _Written:
+def _local(params: _LocalParams, path: Path, root: Path) -> _Written:
     assert params.source is not None
     try:
         place = root / Path(params.source).expanduser()
@@ -127,7 +133,7 @@ def _local(params: EscParams | CsvParams, path: Path, root: Path) -> _Written:
     with _opened(place) as source:
         clips, warnings = _read(source, params)
         if isinstance(source, Folder):
-            pack_folder(place, [*clips["member"], _table(source, params)], path)
+            pack_folder(place, [*clips["member"], *_tables(source, params)], path)
             return _Written(clips, warnings, place.resolve().name)
     _copy(place, path)
     return _Written(clips, warnings, place.name)
@@ -144,20 +150,16 @@ def _opened(place: Path) -> Iterator[Source]:
         raise DataError("missing source", where=place, expected="a zip or a folder", hint="Set dataset.source")
 
 
-def _read(source: Source, params: EscParams | CsvParams) -> tuple[pd.DataFrame, list[str]]:
+def _read(source: Source, params: _LocalParams) -> tuple[pd.DataFrame, list[str]]:
     if isinstance(params, EscParams):
         return read_esc_table(source, params)
-    from specnorm.datasets.custom import read_csv_table  # here, since making folds brings scikit-learn
-
-    return read_csv_table(source, params)
+    return read_csv_table(source, params) if isinstance(params, CsvParams) else read_class_folders(source, params)
 
 
-def _table(source: Folder, params: EscParams | CsvParams) -> str:
+def _tables(source: Source, params: _LocalParams) -> list[str]:
     if isinstance(params, EscParams):
-        return table_member(source)
-    from specnorm.datasets.custom import table_name
-
-    return table_name(params)
+        return [table_member(source)]
+    return [table_name(params)] if isinstance(params, CsvParams) else []
 
 
 def _copy(source: Path, path: Path) -> None:
@@ -166,15 +168,17 @@ def _copy(source: Path, path: Path) -> None:
         shutil.copyfile(source, partial)
 
 
-def _manifest(params: DatasetParams, written: _Written, out: Path) -> dict[str, Any]:
+def _manifest(params: DatasetParams, written: _Written, out: Path, progress: bool) -> dict[str, Any]:
     path, clips = out / ARCHIVE, written.clips
     table = encode_clips(clips)
     with Archive(path) as archive:
         archive.check(clips["member"])
         digest = content_digest(clips, archive)
         warnings = [*written.warnings, *_gaps(clips), *_twins(clips, archive)]
+        lengths = measure(archive, clips["member"], progress=progress)
     info = {
         "format": FORMAT,
+        "name": dataset_name(params),
         "kind": params.kind,
         "subset": params.subset if isinstance(params, EscParams) else None,
         "origin": written.origin,
@@ -187,6 +191,7 @@ def _manifest(params: DatasetParams, written: _Written, out: Path) -> dict[str, 
         "classes": labels_of(clips),
         "folds": {str(fold): int(count) for fold, count in clips["fold"].value_counts().sort_index().items()},
         "sources": int(clips["source"].nunique()),
+        "lengths": lengths,
         "warnings": warnings,
     }
     write_bytes(out / CLIPS, table)

@@ -41,8 +41,11 @@ class Archive:
         self._of_thread = threading.local()
         self._opened: list[zipfile.ZipFile] = []
         self._members: dict[str, list[zipfile.ZipInfo]] = {}
+        self._folders: set[str] = set()
         for info in self._zip().infolist():
-            if not info.is_dir():
+            if info.is_dir():
+                self._folders.add(_name(info).rstrip("/"))
+            else:
                 self._members.setdefault(_name(info), []).append(info)
 
     def __enter__(self) -> Archive:
@@ -61,6 +64,10 @@ class Archive:
     def names(self) -> list[str]:
         """The members' names, sorted; folders are not members."""
         return sorted(self._members)
+
+    def folders(self) -> list[str]:
+        """The names of the folders that have an entry of their own, sorted; they matter where they are empty."""
+        return sorted(self._folders)
 
     def check(self, names: Iterable[str]) -> None:
         """Refuse members that cannot be read safely, before any is read.

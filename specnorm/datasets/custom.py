@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import PurePosixPath
 
-import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from specnorm.audio.containers import SUFFIXES
+from specnorm.datasets.folds import make_folds
 from specnorm.datasets.rows import Row, parse_rows
 from specnorm.datasets.source import Source, refuse_missing, trick_in
 from specnorm.datasets.table import Clip, clip_table, refuse_shared_sources
 from specnorm.errors import DataError
 from specnorm.params import CsvParams
-
-AUDIO_SUFFIXES = (".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav")
 
 
 def read_csv_table(source: Source, params: CsvParams) -> tuple[pd.DataFrame, list[str]]:
@@ -47,22 +44,25 @@ def read_csv_table(source: Source, params: CsvParams) -> tuple[pd.DataFrame, lis
     refuse_missing([prefix + name for name in named], present, where=source.path)
     source.check(prefix + name for name in named)
     labels = {name: row.text(params.label_column) for name, row in named.items()}
-    groups = {name: row.text(params.group_column) if params.group_column else name for name, row in named.items()}
+    column = params.group_column
+    groups = {name: row.text(column) for name, row in named.items()} if column is not None else None
     if params.fold_column is not None:
         folds = {name: row.integer(params.fold_column, 1) for name, row in named.items()}
     else:
-        folds = _made_folds(labels, groups, params, where)
+        folds = make_folds(labels, groups, count=params.folds, seed=params.seed, where=where)
+    sources = groups or {name: name for name in named}
     order = sorted(set(labels.values()))
     target_of = {label: target for target, label in enumerate(order)}
     clips = clip_table(
-        (Clip(name, prefix + name, folds[name], target_of[labels[name]], labels[name], groups[name]) for name in named),
+        (
+            Clip(name, prefix + name, folds[name], target_of[labels[name]], labels[name], sources[name])
+            for name in named
+        ),
         where=where,
     )
     refuse_shared_sources(clips, where=where)
     listed = set(clips["member"])
-    extra = sum(
-        name.startswith(prefix) and name.lower().endswith(AUDIO_SUFFIXES) and name not in listed for name in present
-    )
+    extra = sum(name.startswith(prefix) and name.lower().endswith(SUFFIXES) and name not in listed for name in present)
     return clips, [f"audio files that {table} does not list, left out: {extra}"] if extra else []
 
 
@@ -86,38 +86,3 @@ def _by_filename(rows: list[Row], column: str) -> dict[str, Row]:
             raise row.fault(column, "a file that no other row names", f"{name}, as in row {named[name].number}")
         named[name] = row
     return dict(sorted(named.items()))
-
-
-def _made_folds(labels: dict[str, str], groups: dict[str, str], params: CsvParams, where: str) -> dict[str, int]:
-    targets = np.array(list(labels.values()))
-    wholes = np.array(list(groups.values())) if params.group_column else None
-    count = params.folds
-    units = len(set(groups.values()))
-    if units < count:
-        things = "groups" if params.group_column else "clips"
-        raise DataError(f"too few {things}", where=where, expected=f"at least {count} for {count} folds", got=units)
-    splitter = (StratifiedGroupKFold if params.group_column else StratifiedKFold)(
-        n_splits=count, shuffle=True, random_state=params.seed
-    )
-    folds: dict[str, int] = {}
-    names = list(labels)
-    try:
-        with warnings.catch_warnings():
-            # A label with fewer clips than folds is allowed; the table refuses one that stands in a single fold.
-            warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-            for fold, (_, held_out) in enumerate(splitter.split(targets, targets, wholes), start=1):
-                folds.update((names[index], fold) for index in held_out)
-    except ValueError as error:
-        raise DataError(
-            "cannot make folds", where=where, expected=f"{count} folds", got=error, hint="Lower dataset.folds"
-        ) from error
-    empty = set(range(1, count + 1)) - set(folds.values())
-    if empty:
-        raise DataError(
-            "cannot make folds",
-            where=where,
-            expected=f"clips in each of {count} folds",
-            got=f"none in fold {min(empty)}",
-            hint="Lower dataset.folds",
-        )
-    return folds

@@ -22,7 +22,7 @@ from specnorm.params import EscParams
 CLIP_HEADER = WavHeader(format=1, channels=1, sample_rate=44100, bits=16, frames=220500)
 FOLDS = 5
 TARGETS = 50
-CELL_CLIPS = 8  # of each class in each fold
+CLASS_CLIPS = 8  # of each class in each fold
 
 # The published table has these sources in two folds each, although its README says that it has none.
 SHARED_SOURCES = {"131943": (2, 3), "134049": (2, 3), "209698": (4, 5), "234879": (4, 5)}
@@ -149,7 +149,7 @@ def check_header(source: Source, member: str) -> None:
             where=where,
             expected=", ".join(f"{name} {getattr(CLIP_HEADER, name)}" for name in differing),
             got=", ".join(f"{name} {getattr(header, name)}" for name in differing),
-            hint="-S dataset.complete=false accepts other audio",
+            hint="dataset.complete=false accepts other audio",
         )
 
 
@@ -195,15 +195,15 @@ def _hold_facts(entries: list[_Entry], subset: str, where: str) -> None:
     facts = _PUBLISHED[subset]
     esc10 = sum(entry.esc10 for entry in entries)
     targets = sorted({entry.target for entry in entries})
-    in_cell = Counter((entry.fold, entry.target) for entry in entries)
+    in_fold = Counter((entry.fold, entry.target) for entry in entries)
     checks = [
         ("clips", facts.clips, len(entries)),
         ("classes", facts.classes, len(targets)),
         ("clips marked esc10", _PUBLISHED["esc10"].clips, esc10),
     ]
-    # Even cells make even folds and even classes.
+    # A class as often in every fold makes even folds and even classes.
     for fold in range(1, FOLDS + 1):
-        checks += [(f"clips of target {t} in fold {fold}", CELL_CLIPS, in_cell[fold, t]) for t in targets]
+        checks += [(f"clips of target {t} in fold {fold}", CLASS_CLIPS, in_fold[fold, t]) for t in targets]
     checks.append(("sources", facts.sources, len({entry.source for entry in entries})))
     for things, expected, got in checks:
         if expected != got:
@@ -214,7 +214,7 @@ def _hold_facts(entries: list[_Entry], subset: str, where: str) -> None:
                 where=where,
                 expected=expected,
                 got=f"{got} (clips a fold {', '.join(f'{fold}: {folds[fold]}' for fold in range(1, FOLDS + 1))})",
-                hint="This looks like ESC-10: add -S dataset=esc10"
+                hint="This looks like ESC-10: set dataset=esc10"
                 if looks_like_esc10
-                else "-S dataset.complete=false accepts a cut of the data set",
+                else "dataset.complete=false accepts a cut of the data set",
             )

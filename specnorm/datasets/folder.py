@@ -20,13 +20,20 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._names = sorted(
-            Path(root, name).relative_to(path).as_posix() for root, _, names in os.walk(path) for name in names
-        )
+        self._names: list[str] = []
+        self._folders: list[str] = []
+        for root, folders, names in os.walk(path):
+            below = Path(root).relative_to(path)
+            self._folders += ((below / name).as_posix() for name in folders)
+            self._names += ((below / name).as_posix() for name in names)
 
     def names(self) -> list[str]:
         """The files' names, sorted, with ``/`` between folders; links to folders are not followed."""
-        return list(self._names)
+        return sorted(self._names)
+
+    def folders(self) -> list[str]:
+        """The names of the folders below this one, sorted, and of links to folders, which are not followed."""
+        return sorted(self._folders)
 
     def check(self, names: Iterable[str]) -> None:
         """Refuse files that cannot be read safely, before any is read.

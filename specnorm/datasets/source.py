@@ -22,6 +22,9 @@ class Source(Protocol):
     def names(self) -> list[str]:
         """The members' names, sorted, with ``/`` between folders."""
 
+    def folders(self) -> list[str]:
+        """The names of folders, sorted: all that hold no member, and some or all others."""
+
     def check(self, names: Iterable[str]) -> None:
         """Refuse names that are absent or not safe to read."""
 

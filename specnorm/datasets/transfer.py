@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import os
 import re
 import time
@@ -13,6 +12,8 @@ from typing import NamedTuple
 
 import requests
 from tqdm import tqdm
+from urllib3.exceptions import InvalidHeader, MaxRetryError
+from urllib3.util.retry import RequestHistory, Retry
 
 from specnorm.datasets.urls import next_url, refuse_url, visible_url
 from specnorm.errors import IntegrityError, ResourceError, SpecnormError
@@ -25,7 +26,14 @@ LONGEST_WAIT_S = 60.0  # whatever a server asks for
 REDIRECTS = 5
 
 _CHUNK = 2**14  # bytes; of an incomplete chunk nothing is kept
-_HELPED_BY_WAITING = {408, 425, 429, 500, 502, 503, 504}
+# Asked for its counting and its waits alone: mounted on the session, it would repeat a request as it was, from the
+# first byte. It does not wait before a second attempt, so it is told of one failure ahead: it waits 1, 2 and 4 s.
+_RETRY = Retry(
+    total=ATTEMPTS - 1,
+    status_forcelist={408, 425, 429, 500, 502, 503, 504},  # what waiting may help
+    backoff_factor=0.5,
+    history=(RequestHistory("GET", None, None, None, None),),
+)
 _REDIRECT = {301, 302, 303, 307, 308}
 _CONTENT_RANGE = re.compile(r"^bytes (\d+)-\d+/(\d+|\*)$")
 
@@ -33,10 +41,10 @@ _CONTENT_RANGE = re.compile(r"^bytes (\d+)-\d+/(\d+|\*)$")
 class _Transient(Exception):  # noqa: N818 (never leaves this module)
     """A failure that another attempt may mend; ``final`` is what to raise when none is left."""
 
-    def __init__(self, final: SpecnormError, *, wait_s: float | None = None) -> None:
+    def __init__(self, final: SpecnormError, *, retry_after: str | None = None) -> None:
         super().__init__(str(final))
         self.final = final
-        self.wait_s = wait_s
+        self.retry_after = retry_after  # as the server said it
 
 
 class _Remembered(NamedTuple):
@@ -75,16 +83,25 @@ def fetch_part(url: str, destination: Path, *, sleep: Callable[[float], None] = 
             from https to anything else.
     """
     refuse_url(url)
-    for attempt in range(1, ATTEMPTS + 1):
+    retry = _RETRY
+    while True:
         try:
             _gather(url, destination, progress)
             return part_of(destination)
         except _Transient as failure:
-            if attempt == ATTEMPTS:
+            try:
+                retry = retry.increment("GET", visible_url(url), error=failure)
+            except MaxRetryError:
                 raise failure.final from failure
-            wait_s = 2.0 ** (attempt - 1) if failure.wait_s is None else failure.wait_s
-            sleep(min(wait_s, LONGEST_WAIT_S))
-    raise AssertionError
+            sleep(_wait_s(retry, failure.retry_after))
+
+
+def _wait_s(retry: Retry, asked: str | None) -> float:
+    wait_s = retry.get_backoff_time()
+    if asked is not None:
+        with suppress(InvalidHeader, ValueError, OverflowError):  # no date, or none that a calendar has
+            wait_s = retry.parse_retry_after(asked)
+    return min(wait_s, LONGEST_WAIT_S)
 
 
 def _gather(url: str, destination: Path, progress: bool) -> None:
@@ -139,8 +156,8 @@ def _answer(session: requests.Session, url: str, headers: dict[str, str]) -> req
         refusal = ResourceError(
             "download refused", where=visible_url(url), expected="HTTP 200", got=f"HTTP {status}", hint=_advice(status)
         )
-        if status in _HELPED_BY_WAITING:
-            raise _Transient(refusal, wait_s=_retry_after(response))
+        if _RETRY.is_retry("GET", status):
+            raise _Transient(refusal, retry_after=response.headers.get("Retry-After"))
         raise refusal
     raise ResourceError("too many redirects", where=visible_url(url), expected=f"at most {REDIRECTS}")
 
@@ -192,15 +209,6 @@ def _strong_etag(response: requests.Response) -> str | None:
     # A weak one promises the same meaning, not the same bytes.
     etag = response.headers.get("ETag")
     return etag if etag is not None and etag.startswith('"') else None
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    asked = response.headers.get("Retry-After", "")
-    if re.fullmatch(r"\d{1,9}", asked):
-        return float(asked)
-    with suppress(ValueError):
-        return max(0.0, email.utils.parsedate_to_datetime(asked).timestamp() - time.time())
-    return None
 
 
 def _sorted_out(error: requests.RequestException, url: str, part: Path, total: int | None) -> Exception:

@@ -20,6 +20,7 @@ from specnorm.audio.waveform import zero_fraction
 from specnorm.datasets.dataset import Dataset
 from specnorm.params import LinearParams, MelParams, Waveform
 from specnorm.shards import store
+from specnorm.shards.fit import fit_of
 from specnorm.shards.prefetch import in_order
 
 _AHEAD = 4  # clips in flight a worker: enough to keep it busy, few enough to bound memory
@@ -86,7 +87,10 @@ def extract(
     finally:
         torch.set_num_threads(threads)
     table = pd.concat(index, ignore_index=True)
-    store.write_index(folder, table, entries, front_end=describe(params), dataset=dataset.info)
+    # Without its name: one that is given later must leave the shards, and all that is trained on them, as they are.
+    provenance = {key: value for key, value in dataset.info.items() if key != "name"}
+    fit = fit_of(table["seconds"].to_list(), samples=params.samples, sample_rate=params.sample_rate)
+    store.write_index(folder, table, entries, front_end=describe(params), dataset=provenance, fit=fit)
     return _warnings(table)
 
 

@@ -108,7 +108,13 @@ def write_fold(
 
 
 def write_index(
-    folder: Path, clips: pd.DataFrame, shards: dict[str, Any], *, front_end: dict[str, Any], dataset: dict[str, Any]
+    folder: Path,
+    clips: pd.DataFrame,
+    shards: dict[str, Any],
+    *,
+    front_end: dict[str, Any],
+    dataset: dict[str, Any],
+    fit: dict[str, Any] | None = None,
 ) -> None:
     """Write the index and then the manifest, which makes the folder valid.
 
@@ -117,6 +123,7 @@ def write_index(
         shards: manifest entries by shard name, from :func:`write_fold`.
         front_end: everything that determines a spectrogram's numbers.
         dataset: provenance of the clips, with their ``digest``.
+        fit: what was done to the clips' lengths, by :func:`~specnorm.shards.fit.fit_of`, where it is known.
     """
     with atomic_path(folder / INDEX) as partial:
         clips.to_parquet(partial, index=False)
@@ -128,6 +135,7 @@ def write_index(
         "front_end": front_end,
         "front_end_fingerprint": fingerprint(front_end),
         "dataset": dataset,
+        "fit": fit,
     }
     write_json(folder / MANIFEST, manifest)
 
@@ -160,6 +168,12 @@ class Shards:
     def dataset_digest(self) -> str:
         """Digest of the clips and labels that the spectrograms were made of."""
         return str(self.manifest["dataset"]["digest"])
+
+    @property
+    def fit(self) -> dict[str, Any] | None:
+        """What was done to the clips' lengths; ``None`` in shards that do not tell."""
+        fit: dict[str, Any] | None = self.manifest.get("fit")
+        return fit
 
     def of_fold(self, fold: int) -> pd.DataFrame:
         """The fold's clips in the order of its shards' rows."""

@@ -13,11 +13,14 @@ from typing import Any
 import pandas as pd
 from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
+from pydantic import TypeAdapter
 
 from specnorm.comparison.verdict import cells_digest
+from specnorm.datasets import naming
 from specnorm.datasets.urls import visible_url
 from specnorm.errors import IntegrityError
 from specnorm.files import fingerprint, sha256_file
+from specnorm.params import DatasetParams
 from specnorm.report.results import FIGURES, MANIFEST, REPORT, Results
 from specnorm.report.style import colours
 from specnorm.report.tables import numbers, summary
@@ -92,10 +95,8 @@ def cell_fingerprint(parent: str, cell: StoredCell) -> str:
 
 
 def dataset_name(params: dict[str, Any]) -> str:
-    """What to call the data set: its kind, or the named part of it."""
-    dataset = params["dataset"]
-    subset = dataset.get("subset", "all")
-    return str(dataset["kind"] if subset == "all" else subset)
+    """What to call the data set, by all parameters, nested."""
+    return naming.dataset_name(TypeAdapter(DatasetParams).validate_python(params["dataset"]))
 
 
 @dataclass(frozen=True)

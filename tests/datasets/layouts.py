@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from specnorm.params import CsvParams, EscParams
+from specnorm.params import CsvParams, EscParams, FolderParams
 
 ESC10 = (0, 1, 10, 11, 12, 20, 21, 38, 40, 41)
 SHARED = {(2, 2): "131943", (3, 3): "131943", (2, 4): "134049", (3, 5): "134049",
@@ -35,7 +35,7 @@ def published_rows() -> Rows:
     """2000 rows that show all published facts of ESC-50; 400 of them those of ESC-10."""
     rows: Rows = []
     source = 1000
-    doubled = {True: 48, False: 188}  # cells with two recordings that give two clips each
+    doubled = {True: 48, False: 188}  # classes of a fold with two recordings that give two clips each
     for fold in range(1, 6):
         for target in range(50):
             pairs = 2 if doubled[target in ESC10] > 0 else 0
@@ -86,6 +86,7 @@ def esc_members(rows: Rows, top: str = "ESC-50-master/", table: bytes | None = N
 def esc_params(**changes: Any) -> EscParams:
     values = {
         "kind": "esc50",
+        "name": None,
         "subset": "all",
         "source": None,
         "complete": False,
@@ -99,6 +100,7 @@ def esc_params(**changes: Any) -> EscParams:
 def csv_params(**changes: Any) -> CsvParams:
     values = {
         "kind": "csv",
+        "name": None,
         "source": "clips.zip",
         "table": "metadata.csv",
         "audio": ".",
@@ -110,6 +112,11 @@ def csv_params(**changes: Any) -> CsvParams:
         "seed": 0,
     }
     return CsvParams.model_validate({**values, **changes})
+
+
+def folder_params(**changes: Any) -> FolderParams:
+    values = {"kind": "folder", "name": None, "source": "clips", "group_pattern": None, "folds": 2, "seed": 0}
+    return FolderParams.model_validate({**values, **changes})
 
 
 def wav_bytes(frames: int, *, rate: int = 44100, channels: int = 1, width: int = 2) -> bytes:

@@ -24,7 +24,9 @@ from tests.datasets.layouts import (
     cut_rows,
     esc_members,
     esc_params,
+    folder_params,
     published_rows,
+    wav_bytes,
     write_folder,
     write_zip,
 )
@@ -70,6 +72,7 @@ def test_a_local_zip_is_copied(place: Place, esc_zip: Path) -> None:
     assert digests["clips_sha256"] == hashlib.sha256((place.out / "clips.csv").read_bytes()).hexdigest()
     assert info == {
         "format": 1,
+        "name": "esc50",
         "kind": "esc50",
         "subset": "all",
         "origin": "esc.zip",
@@ -79,6 +82,7 @@ def test_a_local_zip_is_copied(place: Place, esc_zip: Path) -> None:
         "classes": ["class_10", "class_38"],
         "folds": {"1": 4, "2": 4},
         "sources": 8,
+        "lengths": {"known": 0, "unknown": 8, "seconds": None, "clip_seconds": None},
         "warnings": ["not held to the published facts: 8 clips of 2 classes, clips a fold 1: 4, 2: 4"],
     }
 
@@ -134,6 +138,30 @@ def test_a_fold_that_lacks_a_class_is_said_before_anything_is_trained(place: Pla
     write_folder(place.root / "own", {str(row["filename"]): b"" for row in rows} | {"t.csv": csv_bytes(rows)})
     info = place.acquire(csv_params(source="own", table="t.csv", fold_column="fold"))
     assert "fold 2 has no clip of 'dog': it cannot be held out in a comparison" in info["warnings"]
+
+
+def test_the_name_is_kept_and_is_no_part_of_the_content(place: Place, esc_zip: Path) -> None:
+    own = place.acquire(esc_params(source="esc.zip", name="my own"))
+    published = place.acquire(esc_params(source="esc.zip"))
+    assert (own.pop("name"), published.pop("name")) == ("my own", "esc50")
+    assert own == published
+
+
+def test_class_folders_go_all_the_way_packed_or_not(place: Place) -> None:
+    members = {f"{label}/{n}.wav": wav_bytes(1000 * n, rate=10_000) for label in ("cat", "dog") for n in range(1, 5)}
+    write_folder(place.root / "pets", {**members, "notes.txt": b""})
+    write_zip(place.root / "pets.zip", {f"my pets/{name}": data for name, data in members.items()})
+    folder = place.acquire(folder_params(source="pets"))
+    with zipfile.ZipFile(place.out / "archive.zip") as packed:
+        assert sorted(packed.namelist()) == sorted(members)
+    archive = place.acquire(folder_params(source="pets.zip"))
+    assert folder["name"] == archive["name"] == "pets"
+    assert folder["digest"] == archive["digest"]
+    assert folder["classes"] == ["cat", "dog"]
+    assert folder["lengths"]["seconds"]["max"] == 0.4
+    assert folder["warnings"][0] == "files that are not read as audio, left out: 1 (.txt: 1)"
+    with open_dataset(place.out) as dataset:
+        assert {dataset.read(member) for member in dataset.clips["member"]} == set(members.values())
 
 
 def test_a_source_in_the_home_folder_is_found(place: Place, esc_zip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,7 +318,9 @@ def test_the_synthetic_set_is_written_by_its_module(place: Place, monkeypatch: p
         return clips
 
     monkeypatch.setattr(synthetic, "write_archive", write_archive)
-    params = SyntheticParams(kind="synthetic", sources=1, clips=1, folds=2, sample_rate=8000, clip_seconds=0.25, seed=0)
+    params = SyntheticParams(
+        kind="synthetic", name=None, sources=1, clips=1, folds=2, sample_rate=8000, clip_seconds=0.25, seed=0
+    )
     info = place.acquire(params)
     assert (info["kind"], info["subset"], info["origin"], info["clips"]) == ("synthetic", None, "synthetic", 4)
     with open_dataset(place.out) as dataset:

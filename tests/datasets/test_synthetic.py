@@ -30,7 +30,7 @@ SOURCES = range(25)
 
 def settings(**changes: object) -> SyntheticParams:
     values = {"sources": 2, "clips": 2, "folds": 2, "sample_rate": 8000, "clip_seconds": 0.5, "seed": 0}
-    return SyntheticParams.model_validate({"kind": "synthetic", **values, **changes})
+    return SyntheticParams.model_validate({"kind": "synthetic", "name": None, **values, **changes})
 
 
 def members(path: Path) -> dict[str, bytes]:

@@ -22,7 +22,8 @@ from tests.faults.crash import Ended, Stages, reset, stages, tree, wrong
 PARAMS: dict[str, Any] = {
     "recipe": "crash",
     "dataset": {
-        "kind": "synthetic", "sources": 1, "clips": 1, "folds": 2, "sample_rate": 8000, "clip_seconds": 0.25, "seed": 0,
+        "kind": "synthetic", "name": None, "sources": 1, "clips": 1, "folds": 2, "sample_rate": 8000,
+        "clip_seconds": 0.25, "seed": 0,
     },
     "spectrogram": {
         "transform": "linear", "sample_rate": 8000, "resampler": "polyphase", "clip_seconds": 0.25, "n_fft": 64,

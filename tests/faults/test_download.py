@@ -127,7 +127,15 @@ def test_a_server_that_fails_for_ever_is_given_up(fetch: Fetch) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "waited"),
-    [("7", 7.0), ("100000", transfer.LONGEST_WAIT_S), ("soon", 1.0), (formatdate(0, usegmt=True), 0.0)],
+    [
+        ("7", 7.0),
+        ("100000", transfer.LONGEST_WAIT_S),
+        ("soon", 1.0),
+        ("9" * 5000, 1.0),
+        ("", 1.0),
+        ("Mon, 32 Jan 99999999999 00:00:00 GMT", 1.0),
+        (formatdate(0, usegmt=True), 0.0),
+    ],
 )
 def test_retry_after_is_honoured_within_bounds(fetch: Fetch, asked: str, waited: float) -> None:
     with serve(Reply(status=429, headers={"Retry-After": asked}), Reply(BODY)) as server:

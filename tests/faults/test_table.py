@@ -175,7 +175,7 @@ def test_partial_data_is_refused_with_its_counts(tmp_path: Path) -> None:
 
 def test_esc10_taken_for_esc50_is_recognised(tmp_path: Path) -> None:
     rows = [row for row in published_rows() if row["esc10"]]
-    esc_refused(tmp_path, rows, "expected 2000, got 400.*This looks like ESC-10: add -S dataset=esc10", complete=True)
+    esc_refused(tmp_path, rows, "expected 2000, got 400.*This looks like ESC-10: set dataset=esc10", complete=True)
 
 
 def test_uneven_folds_of_a_full_count_are_refused(tmp_path: Path) -> None:

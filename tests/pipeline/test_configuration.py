@@ -22,6 +22,7 @@ CONF = ROOT / "conf"
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir())
 OPTIONS = [f"{group}={path.stem}" for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+OWN = ["dataset=csv", "dataset=folder"]  # need a source
 PUBLISHED_MODES = ["none", "waveform", "global", "channel"]
 GRID = ["none", "waveform", "global_raw", "channel_raw", "global", "channel"]
 
@@ -49,7 +50,7 @@ def test_there_are_options_to_check() -> None:
     assert {"dataset=esc50", "spectrogram=mel", "norm=factorial", "experiment=demo"} < set(OPTIONS)
 
 
-@pytest.mark.parametrize("option", [option for option in OPTIONS if option != "dataset=csv"])
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option not in OWN])
 def test_every_option_alone_is_accepted(tmp_path: Path, option: str) -> None:
     checked = loaded(tmp_path, option)
     group, _, name = option.partition("=")
@@ -81,15 +82,29 @@ def test_a_choice_on_top_of_an_experiment_is_composed_or_refused_by_name(
     assert checked.dataset.kind == ("synthetic" if dataset == "synthetic" else "esc50")
 
 
-def test_a_data_set_of_one_s_own_needs_its_source(tmp_path: Path) -> None:
-    checked = loaded(tmp_path, "dataset=csv", "dataset.source=clips.zip")
-    assert isinstance(checked.dataset, params.CsvParams)
+@pytest.mark.parametrize("own", OWN)
+def test_a_data_set_of_one_s_own_needs_its_source(tmp_path: Path, own: str) -> None:
+    checked = loaded(tmp_path, own, "dataset.source=clips.zip")
+    assert isinstance(checked.dataset, params.CsvParams | params.FolderParams)
     assert checked.dataset.source == "clips.zip"
     # Hydra writes its own mark of a missing value into params.yaml.
     with pytest.raises(
         ConfigurationError, match=r"parameter dataset\.source in .*: expected a zip or a folder, got '\?{3}'"
     ):
-        loaded(tmp_path, "dataset=csv")
+        loaded(tmp_path, own)
+
+
+def test_a_pattern_for_groups_goes_through_hydra_in_quotes(tmp_path: Path) -> None:
+    checked = loaded(
+        tmp_path, "dataset=folder", "dataset.source=a", r"dataset.group_pattern='^\w+?_([a-z]{2,})_(?:\d+)'"
+    )
+    assert isinstance(checked.dataset, params.FolderParams)
+    assert checked.dataset.group_pattern == r"^\w+?_([a-z]{2,})_(?:\d+)"
+
+
+def test_every_data_set_may_be_named(tmp_path: Path) -> None:
+    for dataset in ("esc50", "esc10", "synthetic"):
+        assert loaded(tmp_path, f"dataset={dataset}", "dataset.name='my own'").dataset.name == "my own"
 
 
 @pytest.mark.parametrize(

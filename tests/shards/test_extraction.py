@@ -64,6 +64,26 @@ def test_the_manifest_tells_the_front_end_and_the_data_set(tmp_path: Path) -> No
     assert found.manifest["front_end"] == describe(PARAMS)
 
 
+def test_the_manifest_tells_what_was_cut_and_padded(tmp_path: Path) -> None:
+    wave = noise(1000)
+    run(MemoryDataset({("a.wav", 1): wave[:150], ("b.wav", 2): wave[:200], ("c.wav", 2): wave[:700]}), tmp_path)
+    assert open_shards(tmp_path).fit == {
+        "clips": 3,
+        "clip_seconds": 0.2,
+        "cut": {"clips": 1, "median_seconds": 0.5, "largest_seconds": 0.5},
+        "padded": {"clips": 1, "median_seconds": 0.05, "largest_seconds": 0.05},
+    }
+
+
+def test_a_name_of_the_data_set_leaves_the_shards_as_they_are(tmp_path: Path) -> None:
+    """Guards: everything trained on the shards would be trained again for a name."""
+    for name in ("one", "other"):
+        dataset = MemoryDataset(clips())
+        dataset.info["name"] = name
+        run(dataset, tmp_path / name)
+    assert tree(tmp_path / "one") == tree(tmp_path / "other")
+
+
 @pytest.mark.parametrize("workers", [2, 4, None])
 def test_the_bytes_do_not_depend_on_the_workers(tmp_path: Path, workers: int | None) -> None:
     dataset = MemoryDataset(clips(number=12), rate=1600)

@@ -146,6 +146,17 @@ def test_the_page_says_what_the_verdict_says(finished: Path, page: str) -> None:
     assert not re.search(r"\bnan\b|None\b|undefined", words)
 
 
+def test_the_title_names_the_data_set_and_the_page_tells_what_was_cut_and_padded(workspace: Path, page: str) -> None:
+    read = _Page()
+    read.feed(page)
+    words = " ".join(read.words.split())
+    assert "none of 120 clips was cut or padded: all are 0.25 s long" in words
+    assert " on synthetic: " in results.read(workspace / "data/comparison").verdict["title"]
+    change(workspace, dataset={"name": "my set"})
+    assert compare.main([]) == 0
+    assert " on my set: " in results.read(workspace / "data/comparison").verdict["title"]
+
+
 def test_the_same_cells_give_the_same_bytes(workspace: Path) -> None:
     folder = workspace / "data/comparison"
     first = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -30,7 +30,8 @@ def write(**sections: dict[str, Any]) -> None:
     """The committed parameters, made small, with changes."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values["dataset"] = {
-        "kind": "synthetic", "sources": 1, "clips": 1, "folds": 2, "sample_rate": 8000, "clip_seconds": 0.25, "seed": 0,
+        "kind": "synthetic", "name": None, "sources": 1, "clips": 1, "folds": 2, "sample_rate": 8000,
+        "clip_seconds": 0.25, "seed": 0,
     }  # fmt: skip
     values["spectrogram"] |= {
         "sample_rate": 8000, "clip_seconds": 0.25, "n_fft": 64, "win_length": 64, "hop_length": 64,

@@ -409,6 +409,23 @@ def test_a_part_of_a_data_set_has_a_name_of_its_own(
     assert [each.dataset.name for each in mode.inputs.dataset_inputs] == ["esc10"]
 
 
+@pytest.mark.parametrize(("given", "name"), [(None, "my birds"), ("spring", "spring")])
+def test_a_data_set_of_one_s_own_has_its_source_s_or_its_own_name(
+    sync: Any, store: Any, stored: list[StoredCell], params: dict[str, Any], given: str | None, name: str
+) -> None:
+    params["dataset"] = {
+        "kind": "folder",
+        "name": given,
+        "source": "/data/my birds.zip",
+        "group_pattern": None,
+        "folds": 3,
+        "seed": 0,
+    }
+    sync(stored[:3])
+    (mode,) = of_kind(store, "mode")
+    assert [each.dataset.name for each in mode.inputs.dataset_inputs] == [name]
+
+
 def test_a_cell_brings_what_it_was_made_from(sync: Any, store: Any, stored: list[StoredCell]) -> None:
     sync(stored)
     (cell,) = (run for run in of_kind(store, "cell") if run.info.run_name == "global fold 2 seed 0")

@@ -1,0 +1,64 @@
+"""What the first two stages say of a data set, and leave for those after them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from specnorm.shards.store import open_shards
+from stages import download, spectrograms
+from tests import builders, made_up
+from tests.datasets.layouts import folder_params, wav_bytes, write_folder
+
+
+@pytest.fixture
+def pets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace with clips of 0.1 to 0.4 s in class folders, all fitted to 0.2 s."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    clips = {f"{label}/{n}.wav": wav_bytes(100 * n, rate=1000) for label in ("cat", "dog") for n in range(1, 5)}
+    write_folder(tmp_path / "pets", clips | {"notes.txt": b""})
+    write_parameters(tmp_path)
+    return tmp_path
+
+
+def write_parameters(folder: Path, **dataset: Any) -> None:
+    def small(values: dict[str, Any]) -> None:
+        values["dataset"] = folder_params(source="pets", **dataset).model_dump()
+        values["spectrogram"] = builders.front_end_params().model_dump()
+        values["protocol"]["folds"] = [1, 2]
+
+    made_up.write_params(folder / "params.yaml", small)
+
+
+def test_lengths_and_what_was_done_to_them_are_told(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert download.main([]) == 0
+    told = capsys.readouterr()
+    assert "warning: files that are not read as audio, left out: 1 (.txt: 1)" in told.err
+    assert told.out.splitlines() == [
+        "pets: 8 clips, 2 classes, folds {'1': 4, '2': 4}",
+        "lengths in s: min 0.1, 5 % 0.1, 25 % 0.1, median 0.2, 75 % 0.3, 95 % 0.4, max 0.4",
+        "a fitting spectrogram.clip_seconds: 0.4, which leaves 95 % of them whole",
+    ]
+    assert json.loads((pets / "data/raw/dataset.json").read_text())["lengths"]["clip_seconds"] == 0.4
+    assert spectrograms.main([]) == 0
+    assert (
+        "of 8 clips, fitted to 0.2 s, 4 were cut (by 0.15 s in the median and 0.2 s at most) "
+        "and 2 were padded with zeros (by 0.1 s in the median and 0.1 s at most)"
+    ) in capsys.readouterr().out
+    fit = open_shards(pets / "data/spectrograms").fit
+    assert fit is not None
+    assert (fit["cut"]["clips"], fit["padded"]["clips"]) == (4, 2)
+
+
+def test_a_name_given_later_changes_no_spectrogram(pets: Path) -> None:
+    found = []
+    for name in (None, "my pets"):
+        write_parameters(pets, name=name)
+        assert download.main([]) == spectrograms.main([]) == 0
+        found.append(builders.tree(pets / "data/spectrograms"))
+        assert json.loads((pets / "data/raw/dataset.json").read_text())["name"] == (name or "pets")
+    assert found[0] == found[1]
