@@ -1,7 +1,7 @@
 """What a GPU gives: `make bench-gpu`. Training in every variant, a whole comparison through DVC, and repeatability.
 
 Nothing is downloaded: the clips are generated. Each of `--parts` can be run by itself, where time is short.
-`--device cpu --sources 4 --epochs 1 --rounds 1 --warm-up 1 --steps 1` tries the script without a GPU.
+`--device cpu --sources 1 --batch 4 --epochs 1 --rounds 1 --warm-up 1 --steps 1` tries the script without a GPU.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.__main__ import beside_training, head
 from benchmarks.measure import Figures, in_turns
+from benchmarks.trainers import BATCH
 from benchmarks.workspace import Workspace, copy_of_repository
 from pipeline import places
 from specnorm.training import cells
@@ -54,7 +55,9 @@ def matrix_product_tflops(device: torch.device, size: int, repeats: int = 20) ->
     return 2 * size**3 * repeats / run(repeats) / 1e12
 
 
-def training(workspace: Workspace, name: str, rounds: int, steps: list[str], trainers: list[str]) -> list[str]:
+def training(
+    workspace: Workspace, name: str, rounds: int, steps: list[str], trainers: list[str], batch: int = BATCH
+) -> list[str]:
     """Samples per second, and the seconds of a cell of 500 steps with its start, compilation included."""
     start: dict[str, list[float]] = {label: [] for label in trainers}
     memory: dict[str, float] = {}
@@ -64,10 +67,9 @@ def training(workspace: Workspace, name: str, rounds: int, steps: list[str], tra
         trainer, precision, variant = TRAINERS[label]
         if label in failed:
             return math.nan
+        options = ("--device", name, "--precision", precision, "--variant", variant, "--batch", str(batch))
         try:
-            found = workspace.asked(
-                "benchmarks.trainers", trainer, "--device", name, "--precision", precision, "--variant", variant, *steps
-            )
+            found = workspace.asked("benchmarks.trainers", trainer, *options, *steps)
         except RuntimeError as error:  # a variant that this machine cannot run costs its own row alone
             failed[label] = str(error).strip().splitlines()[-1]
             return math.nan
@@ -81,13 +83,13 @@ def training(workspace: Workspace, name: str, rounds: int, steps: list[str], tra
     others = [label for label in ("fastai, fp32", "notebook, fp32") if label in found and label not in failed]
     titles = ["trainer", "samples/s", *(f"over {label}" for label in others), f"share of {peak:.3g} TFLOP/s"]
     titles += [f"start and {CELL_STEPS} steps, s", "peak memory, MB"]
-    lines = ["## Training at [1, 201, 401], batch 64", f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    lines = [f"## Training at [1, 201, 401], batch {batch}", f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for label, figures in found.items():
         if label in failed:
             continue
         values = [label, figures.text(), *(figures.over(found[other]).text() for other in others)]
         values.append(f"{figures.median * GFLOP_A_SAMPLE / 1e3 / peak:.1%}")
-        values.append(f"{Figures(start[label]).median + CELL_STEPS * 64 / figures.median:.1f}")
+        values.append(f"{Figures(start[label]).median + CELL_STEPS * batch / figures.median:.1f}")
         lines.append(f"| {' | '.join([*values, f'{memory[label]:.0f}'])} |")
     lines += ["", f"n = {rounds} rounds, each in a fresh process, whose start and warm-up count as the start."]
     lines += [f"The share is of a bf16 matrix product's rate here, at {GFLOP_A_SAMPLE:g} GFLOP a sample and step."]
@@ -133,6 +135,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--warm-up", type=int, default=5)
     parser.add_argument("--steps", type=int, default=19)
+    parser.add_argument("--batch", type=int, default=BATCH, help="clips a step")
     parser.add_argument("--jobs", type=int, default=1, help="cells at a time in the whole comparison")
     parser.add_argument("--only", nargs="+", default=list(TRAINERS), choices=TRAINERS, help="trainers")
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
@@ -140,7 +143,9 @@ def main(argv: list[str] | None = None) -> int:
     parsed = parser.parse_args(argv)
     steps = ["--warm-up", str(parsed.warm_up), "--steps", str(parsed.steps)]
     parts: dict[str, Callable[[Workspace], list[str]]] = {
-        "training": lambda workspace: training(workspace, parsed.device, parsed.rounds, steps, parsed.only),
+        "training": lambda workspace: training(
+            workspace, parsed.device, parsed.rounds, steps, parsed.only, parsed.batch
+        ),
         "comparison": lambda workspace: comparison(workspace, parsed.jobs),
         "overhead": lambda workspace: overhead(workspace, parsed.rounds),
         "repeatability": repeatability,
@@ -150,7 +155,7 @@ def main(argv: list[str] | None = None) -> int:
         workspace = copy_of_repository(Path(folder) / "full")
         workspace.compose(
             "dataset=synthetic", "dataset.sample_rate=44100", f"dataset.sources={parsed.sources}",
-            f"train.device={parsed.device}", f"train.epochs={parsed.epochs}",
+            f"train.device={parsed.device}", f"train.epochs={parsed.epochs}", f"train.batch_size={parsed.batch}",
         )  # fmt: skip
         workspace.run("dvc", "repro", "normalizers")
         for name in parsed.parts:

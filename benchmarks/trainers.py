@@ -27,11 +27,12 @@ from specnorm.params import ModelParams
 from specnorm.shards.store import Shards, open_shards
 from specnorm.training import cells, device, loop, memory, recipe, seeds
 
-FOLD, MODE, BATCH, PEAK = 1, "global", 64, 1e-3
+FOLD, MODE, PEAK = 1, "global", 1e-3
+BATCH = 64  # clips
 
 
 class Trainer(Protocol):
-    """Trains a network on batches of 64 clips."""
+    """Trains a network on batches of one size."""
 
     def seconds(self, warm_up: int, steps: int) -> float:
         """How long ``steps`` optimiser steps take after ``warm_up`` others, until the device has done them."""
@@ -40,11 +41,12 @@ class Trainer(Protocol):
 class Ours:
     """The engine as a cell uses it, without checkpoints and evaluation."""
 
-    def __init__(self, shards: Shards, choice: device.Choice, variant: str) -> None:
+    def __init__(self, shards: Shards, choice: device.Choice, variant: str, batch: int) -> None:
         memory.keep_freed()
         cell = cell_of(shards)
         self.clips = len(cell.train)
         self.choice = choice
+        self.batch = batch
         self.batches, _ = loop.hold(cell, choice.device, None)
         self.model = loop.build_model(cell, ModelParams(name="xresnet18", stem_init="published")).to(choice.device)
         self.optimizer = recipe.optimizer(self.model, 0.01)
@@ -62,15 +64,15 @@ class Ours:
         return time.perf_counter() - started
 
     def _train(self, steps: int, epoch: int) -> None:
-        order = seeds.clip_order(self.clips, seed=0, fold=FOLD, epoch=epoch)[: steps * BATCH]
+        order = seeds.clip_order(self.clips, seed=0, fold=FOLD, epoch=epoch)[: steps * self.batch]
         schedule = [recipe.one_cycle(step, steps, PEAK) for step in range(steps)]
-        loop.train_epoch(self.model, self.optimizer, self.batches.training(BATCH, order), schedule, self.choice)
+        loop.train_epoch(self.model, self.optimizer, self.batches.training(self.batch, order), schedule, self.choice)
 
 
 class Fastai:
     """fastai's ``Learner`` with ``fit_one_cycle`` over any data set of (spectrogram, target) pairs."""
 
-    def __init__(self, dataset: Any, classes: int, choice: device.Choice) -> None:
+    def __init__(self, dataset: Any, classes: int, choice: device.Choice, batch: int) -> None:
         import fastai.callback.schedule  # noqa: F401 (gives Learner its fit_one_cycle)
         from fastai.data.core import DataLoaders
         from fastai.data.load import DataLoader
@@ -80,7 +82,7 @@ class Fastai:
         # Worker processes beside a training that needs all cores slow both down; on a GPU they are fastai's own choice.
         workers = 0 if choice.device.type == "cpu" else min(16, os.cpu_count() or 1)
         loader = DataLoader(
-            dataset, bs=BATCH, shuffle=True, drop_last=True, num_workers=workers, pin_memory=workers > 0,
+            dataset, bs=batch, shuffle=True, drop_last=True, num_workers=workers, pin_memory=workers > 0,
             device=choice.device,
         )  # fmt: skip
         network = xresnet18(pretrained=False, c_in=1, n_out=classes)
@@ -177,10 +179,10 @@ def cell_of(shards: Shards) -> loop.Cell:
     )
 
 
-TRAINERS: dict[str, Callable[[Shards, device.Choice, str], Trainer]] = {
+TRAINERS: dict[str, Callable[[Shards, device.Choice, str, int], Trainer]] = {
     "ours": Ours,
-    "fastai": lambda shards, choice, _: Fastai(CachedClips(shards), len(shards.classes), choice),
-    "notebook": lambda shards, choice, _: Fastai(AudioClips(shards), len(shards.classes), choice),
+    "fastai": lambda shards, choice, _, batch: Fastai(CachedClips(shards), len(shards.classes), choice, batch),
+    "notebook": lambda shards, choice, _, batch: Fastai(AudioClips(shards), len(shards.classes), choice, batch),
 }
 
 
@@ -193,12 +195,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--variant", default="eager", choices=["eager", "tuned", "compiled", "graphs"])
     parser.add_argument("--warm-up", type=int, default=1, help="steps before the timed ones")
     parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=BATCH, help="clips a step")
     arguments = parser.parse_args(argv)
     choice = device.choose(arguments.device, arguments.precision)
-    trainer = TRAINERS[arguments.trainer](open_shards(places.SHARDS), choice, arguments.variant)
+    trainer = TRAINERS[arguments.trainer](open_shards(places.SHARDS), choice, arguments.variant, arguments.batch)
     seconds = trainer.seconds(arguments.warm_up, arguments.steps)
     facts = {
-        "samples_per_second": arguments.steps * BATCH / seconds,
+        "samples_per_second": arguments.steps * arguments.batch / seconds,
         "timed_seconds": seconds,
         "precision": choice.precision,
         **memory.peaks(choice.device),

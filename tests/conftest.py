@@ -1,7 +1,12 @@
 """Settings of the whole test run."""
 
+import os
 import signal
 from collections.abc import Iterator
+
+# Read when torch is imported, here and in what the tests start: their tensors are too small to share out, and
+# `make test` gives every core a worker. A test whose subject is threads sets their number itself.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
@@ -15,6 +20,12 @@ settings.load_profile("untimed")
 for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In one of several workers, start with the minutes: a long file that comes last leaves the others idle."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ def test_a_trainer_that_a_machine_cannot_run_costs_its_own_row_alone(monkeypatch
 def test_the_gpu_benchmark_runs_through_on_a_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As far as a CPU goes: real clips' shapes, both trainers, a whole cell, in processes of their own."""
     out = tmp_path / "report.md"
-    few = ["--sources", "4", "--epochs", "1", "--rounds", "1", "--warm-up", "1", "--steps", "1"]
+    few = ["--sources", "1", "--batch", "4", "--epochs", "1", "--rounds", "1", "--warm-up", "1", "--steps", "1"]
     parts = ["--parts", "training", "overhead", "--only", "ours, fp32", "fastai, fp32"]
     assert gpu.main(["--device", "cpu", "--out", str(out), *few, *parts]) == 0
     text = out.read_text()

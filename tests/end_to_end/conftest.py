@@ -1,20 +1,32 @@
 """One finished tiny run, shared by the tests of a session."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.end_to_end.project import TINY_RUN, Project, copy_of_repository
 
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose tiny recipe has been run and committed; its workspace is as the test before left it."""
+    """A project whose tiny recipe has been run and committed; its workspace is as the test before left it.
+
+    The recipe runs once: the first worker that needs it runs it, the others wait, and each has a copy of its own.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
     # One thread: two trainings at once then share two cores, and a tiny network has no use for more.
-    made = copy_of_repository(tmp_path_factory.mktemp("pipeline") / "a project with spaces", threads=1)
-    made.dvc("exp", "run", *TINY_RUN)
-    made.commit("tiny results")
-    return made
+    finished = Project(folder / "a project with spaces", threads=1)
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "done").exists():
+            shutil.rmtree(folder, ignore_errors=True)  # what a worker left that failed
+            copy_of_repository(finished.root, threads=finished.threads).dvc("exp", "run", *TINY_RUN)
+            finished.commit("tiny results")
+            (folder / "done").touch()
+    return finished.copied(tmp_path_factory.mktemp("pipeline") / finished.root.name)
 
 
 @pytest.fixture

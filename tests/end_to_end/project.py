@@ -87,6 +87,17 @@ class Project:
         """Run DVC in the project."""
         return self.run("dvc", *arguments, fails=fails)
 
+    def copied(self, root: Path) -> Project:
+        """A copy in another place. The files of DVC's cache, which it never writes to again, are linked."""
+        cache = Path(".dvc/cache/files")
+
+        def beside(folder: str, _: list[str]) -> list[str]:
+            return [cache.name] if Path(folder) == (self.root / cache).parent else []
+
+        shutil.copytree(self.root, root, symlinks=True, ignore=beside)
+        shutil.copytree(self.root / cache, root / cache, copy_function=os.link)
+        return Project(root, self.threads)
+
     def commit(self, message: str) -> None:
         """Commit everything that git does not ignore."""
         self.run("git", "add", "-A")
