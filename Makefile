@@ -21,6 +21,7 @@ $(READY): requirements.lock
 	@echo "Installing into $(VENV): about 6 GB, once"
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: $(READY) ## compare four modes on generated sounds: minutes, no network (JOBS=n: n cells at a time)
@@ -69,5 +70,5 @@ lock: $(READY) ## pin the newest allowed versions anew (needs uv)
 
 clean: ## remove what can be made again: outputs, caches, environment
 	find data -mindepth 1 ! -name README.md -delete
-	rm -rf .cache dvc_plots .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(VENV)
+	rm -rf specnorm.egg-info .cache dvc_plots .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(VENV)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
