@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -23,16 +22,16 @@ def main(argv: list[str] | None = None) -> int:
         print(f"summary: {error}", file=sys.stderr)
         return error.exit_code
     if parsed.json:
-        print(json.dumps(found, indent=1, ensure_ascii=False))
+        print(found.to_json(), end="")
         return 0
-    print(f"{found['title']}\n\n{found['recommendation']}.\n")
-    if found["caveat"]:
-        print(f"{found['caveat']}.\n")
+    print(f"{found.title}\n\n{found.recommendation}.\n")
+    if found.caveat:
+        print(f"{found.caveat}.\n")
     print(tables.summary_markdown(found))
-    for pair in found["pairs"]:
-        print(f"\n{pair['sentence']}.", end="")
-    for effect in found["noop"]["effects"]:
-        print(f"\n{effect['sentence']}.", end="")
+    for pair in found.pairs:
+        print(f"\n{pair.sentence}.", end="")
+    for effect in found.noop.effects:
+        print(f"\n{effect.sentence}.", end="")
     print()
     return 0
 

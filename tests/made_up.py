@@ -14,6 +14,7 @@ import torch
 import yaml
 from torch import nn
 
+from specnorm.comparison.document import Document
 from specnorm.files import fingerprint
 from specnorm.params import WAVEFORMS
 from specnorm.shards.store import Shards, open_shards, write_fold, write_index
@@ -28,6 +29,8 @@ MODES = ("none", "waveform", "global", "channel")
 FOLDS = (1, 2, 3)
 CLASSES = ("cat", "dog", "rain")
 PER_FOLD = 7  # clips
+
+METRICS = ("accuracy", "f1_macro", "log_loss", "calibration_error")
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -157,6 +160,58 @@ def fit_modes(folder: Path, modes: tuple[str, ...] = MODES) -> Shards:
     for mode in modes:
         assert normalizers.main(["--norm", mode]) == 0
     return open_shards(folder / "data/spectrograms")
+
+
+def document(modes: dict[str, dict[str, Any]], **changes: Any) -> Document:
+    """A verdict's document that says nothing of note.
+
+    Args:
+        modes: by name, what differs from three cells whose every figure is a half.
+        **changes: to the document's other fields.
+    """
+    half = {"mean": 0.5, "low": 0.375, "high": 0.625, "deviation": 0.125}
+    figures = dict.fromkeys(METRICS, half)
+    zero = {"difference": 0.0, "low": -0.125, "high": 0.125}
+    no_difference = dict.fromkeys(METRICS, zero)
+    p_values = dict.fromkeys(("p_permutation", "p_adjusted", "p_corrected_t"), 1.0)
+    names = list(modes)
+    values = {
+        "title": "Recipe default: 21 clips",
+        "dataset": {"digest": "0123456789abcdef" * 4, "clips": 21, "classes": CLASSES, "recordings": 9},
+        "design": {
+            "folds": FOLDS,
+            "seeds": (0,),
+            "held_out_clips": 21,
+            "draws": 100,
+            "level": 0.95,
+            "power": 0.8,
+            "calibration_bins": 15,
+        },
+        "baseline": names[0],
+        "recommended": names[0],
+        "recommendation": f"Use {names[0]}: no mode beats another",
+        "caveat": None,
+        "modes": tuple(
+            {"norm": name, "cells": 3, "sha256": "", **figures, **changed} for name, changed in modes.items()
+        ),
+        "pairs": tuple(
+            {
+                "one": other,
+                "other": one,
+                "sentence": f"{other} and {one} are not distinguishable",
+                "distinguishable": False,
+                "only_one_right": 1,
+                "only_other_right": 1,
+                "detectable": 0.25,
+                **no_difference,
+                **p_values,
+            }
+            for index, one in enumerate(names)
+            for other in names[index + 1 :]
+        ),
+        "noop": {"clips": 14, "fold": 1, "border_share": None, "effects": ()},
+    }
+    return Document.model_validate(values | changes)
 
 
 def write_params(path: Path, change: Change = lambda _: None) -> dict[str, Any]:

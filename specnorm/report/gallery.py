@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,27 +15,16 @@ from specnorm.comparison.inputs import UNTOUCHED, Inputs
 from specnorm.comparison.verdict import Verdict
 from specnorm.params import WAVEFORMS, LinearParams, MelParams, Waveform
 from specnorm.report import pictures, sound
+from specnorm.report.example import Example
 from specnorm.report.style import drawn, headline
 from specnorm.statistics.training_set import TrainingStatistics
 
-_LIMITS = (
-    0.5,
-    99.5,
-)  # percentiles that the colours of a spectrogram reach: single cells at the floor would dim the rest
+_LIMITS = (0.5, 99.5)  # percentiles that a spectrogram's colours reach: single values at the floor would dim the rest
 
 _WAVEFORMS: dict[Waveform, tuple[str, str]] = {
-    "raw": ("the waveform as it is", "full scale = 1"), "standardized": ("the waveform, standardised", "deviations")
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Example:
-    """One clip: ``waveforms`` ``[samples]`` by variant; ``row`` is its place among the inputs."""
-
-    name: str
-    label: str
-    row: int
-    waveforms: Mapping[Waveform, NDArray[np.float32]]
+    "raw": ("the waveform as it is", "full scale = 1"),
+    "standardized": ("the waveform, standardised", "deviations"),
+}
 
 
 def figures(
