@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from specnorm.comparison.metrics import METRICS as SCORES
 from specnorm.errors import DataError, IntegrityError
 from specnorm.shards.store import INDEX, Shards
 from specnorm.training.cells import HISTORY, METRICS, PREDICTIONS, PROBABILITY, RUN, StoredCell
+from specnorm.training.key import CellKey
 
 _SHARED = ("dataset", "front_end", "model", "train")  # what must be equal in every cell of a fair comparison
 
@@ -42,15 +43,12 @@ def compare(stored: list[StoredCell], shards: Shards) -> Comparison:
     rows = [_row(cell, shards) for cell in stored]
     for name in _SHARED:
         _check_same(name, stored)
-    for place in sorted({(cell.metrics["norm"], cell.metrics["fold"]) for cell in stored}):
-        own = [cell for cell in stored if (cell.metrics["norm"], cell.metrics["fold"]) == place]
-        _check_same("normalizer", own)
+    for place in sorted({(cell.key.norm, cell.key.fold) for cell in stored}):
+        _check_same("normalizer", [cell for cell in stored if (cell.key.norm, cell.key.fold) == place])
     _check_complete(stored)
     cells = pd.DataFrame(rows)
-    names = ["norm", "fold", "seed"]
-    curves = pd.concat(
-        [cell.history.assign(**{name: cell.metrics[name] for name in names}) for cell in stored], ignore_index=True
-    )
+    curves = pd.concat([cell.history.assign(**asdict(cell.key)) for cell in stored], ignore_index=True)
+    names = [field.name for field in fields(CellKey)]
     curves = curves[names + [name for name in curves.columns if name not in names]]
     return Comparison(cells, curves, _confusion(stored, shards.classes))
 
@@ -72,8 +70,7 @@ def _counts(cells: list[StoredCell], classes: int) -> dict[str, NDArray[np.int64
     for cell in cells:
         predicted = cell.probabilities.argmax(axis=1)
         own = confusion_matrix(cell.predictions["target"], predicted, labels=range(classes))
-        norm = str(cell.metrics["norm"])
-        counts[norm] = counts.get(norm, 0) + own
+        counts[cell.key.norm] = counts.get(cell.key.norm, 0) + own
     return counts
 
 
@@ -101,39 +98,35 @@ def _check_same(name: str, stored: list[StoredCell]) -> None:
 
 def _check_complete(stored: list[StoredCell]) -> None:
     """A mode's mean over four folds must not stand beside another's over five."""
-    folders: dict[tuple[str, int, int], Path] = {}
+    folders: dict[CellKey, Path] = {}
     for cell in stored:
-        place = (cell.metrics["norm"], cell.metrics["fold"], cell.metrics["seed"])
-        if place in folders:
-            raise IntegrityError(
-                "one cell twice: {} fold {} seed {}".format(*place), where=cell.folder,
-                expected=f"it in {folders[place]} alone"
-            )  # fmt: skip
-        folders[place] = cell.folder
-    for mode in dict.fromkeys(norm for norm, _, _ in folders):
-        for fold, seed in sorted({(fold, seed) for _, fold, seed in folders}):
-            if (mode, fold, seed) not in folders:
-                raise IntegrityError(
-                    "a missing cell", where=f"mode {mode}", expected=f"fold {fold} seed {seed}, which another mode has"
-                )  # fmt: skip
+        if cell.key in folders:
+            alone = f"it in {folders[cell.key]} alone"
+            raise IntegrityError(f"one cell twice: {cell.key}", where=cell.folder, expected=alone)
+        folders[cell.key] = cell.folder
+    for mode in dict.fromkeys(key.norm for key in folders):
+        for fold, seed in sorted({(key.fold, key.seed) for key in folders}):
+            if CellKey(mode, fold, seed) not in folders:
+                elsewhere = f"fold {fold} seed {seed}, which another mode has"
+                raise IntegrityError("a missing cell", where=f"mode {mode}", expected=elsewhere)
 
 
 def _row(cell: StoredCell, shards: Shards) -> dict[str, object]:
     metrics, run = cell.metrics, cell.run
     if metrics["dataset"] != shards.dataset_digest or metrics["front_end"] != shards.front_end_fingerprint:
         raise IntegrityError("a cell of other spectrograms", where=cell.folder)
-    expected = shards.of_fold(metrics["fold"])
+    expected = shards.of_fold(cell.key.fold)
     found = cell.predictions
     same = list(found["clip"]) == list(expected["clip"]) and list(found["target"]) == list(expected["target"])
     if expected.empty or not same:
         raise IntegrityError(
             "predictions of other clips", where=cell.folder / PREDICTIONS,
-            expected=f"the {len(expected)} clips of fold {metrics['fold']}", got=f"{len(found)} clips"
+            expected=f"the {len(expected)} clips of fold {cell.key.fold}", got=f"{len(found)} clips"
         )  # fmt: skip
     lacking = sorted(set(shards.clips["label"]) - set(expected["label"]))
     if lacking:
         raise DataError(
-            f"fold {metrics['fold']} has no clip of class {', '.join(map(repr, lacking))}", where=shards.folder / INDEX,
+            f"fold {cell.key.fold} has no clip of class {', '.join(map(repr, lacking))}", where=shards.folder / INDEX,
             expected="every class in every held-out fold",
             hint="Its results do not compare with the other folds': hold out other folds, or add clips",
         )  # fmt: skip
@@ -159,9 +152,7 @@ def _row(cell: StoredCell, shards: Shards) -> dict[str, object]:
                 got=metrics[name]
             )  # fmt: skip
     return {
-        "norm": metrics["norm"],
-        "fold": metrics["fold"],
-        "seed": metrics["seed"],
+        **asdict(cell.key),
         "accuracy": accuracy,
         "f1_macro": f1_macro,
         "loss": loss,

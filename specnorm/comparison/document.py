@@ -168,7 +168,7 @@ def make(
         check: from :func:`noop_check`.
         title: from :func:`title_of`.
     """
-    seeds = tuple(sorted({int(cell.metrics["seed"]) for cell in stored}))
+    seeds = tuple(sorted({cell.key.seed for cell in stored}))
     return Document(
         title=title,
         dataset=Dataset(
@@ -230,7 +230,7 @@ def _mode(norm: str, rows: pd.DataFrame, stored: Sequence[StoredCell]) -> Mode:
         {
             "norm": norm,
             "cells": int(rows["cells"].iloc[0]),
-            "sha256": cells_digest([cell for cell in stored if cell.metrics["norm"] == norm]),
+            "sha256": cells_digest([cell for cell in stored if cell.key.norm == norm]),
             **{row["metric"]: {name: row[name] for name in Estimate.model_fields} for row in rows.to_dict("records")},
         }
     )

@@ -24,6 +24,7 @@ from specnorm.normalization.fitted import FittedMode
 from specnorm.normalization.identity import Identity
 from specnorm.shards.store import Shards
 from specnorm.training.cells import StoredCell
+from specnorm.training.key import CellKey
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,10 @@ class Verdict:
 
 def outcomes(stored: Sequence[StoredCell], shards: Shards) -> Outcomes:
     """The predictions of cells that the comparison has found whole and complete, clip by clip."""
-    by_place = {(cell.metrics["norm"], cell.metrics["seed"], cell.metrics["fold"]): cell for cell in stored}
-    modes, seeds = (list(dict.fromkeys(place[index] for place in by_place)) for index in (0, 1))
+    by_key = {cell.key: cell for cell in stored}
+    modes, seeds = dict.fromkeys(key.norm for key in by_key), dict.fromkeys(key.seed for key in by_key)
     clips = held_out_clips(stored, shards)
-    folds = list(dict.fromkeys(clips["fold"]))
+    folds = [int(fold) for fold in clips["fold"].unique()]
     recordings, _ = pd.factorize(clips["source"])
     return Outcomes(
         targets=clips["target"].to_numpy(np.int64),
@@ -66,7 +67,7 @@ def outcomes(stored: Sequence[StoredCell], shards: Shards) -> Outcomes:
         recordings=recordings.astype(np.int64),
         probabilities={
             mode: np.stack(
-                [np.concatenate([by_place[mode, seed, fold].probabilities for fold in folds]) for seed in seeds]
+                [np.concatenate([by_key[CellKey(mode, fold, seed)].probabilities for fold in folds]) for seed in seeds]
             )
             for mode in modes
         },
@@ -76,7 +77,7 @@ def outcomes(stored: Sequence[StoredCell], shards: Shards) -> Outcomes:
 
 def held_out_clips(stored: Sequence[StoredCell], shards: Shards) -> pd.DataFrame:
     """The clips of the held-out folds, fold by fold in the order of their shards' rows."""
-    folds = sorted({int(cell.metrics["fold"]) for cell in stored})
+    folds = sorted({cell.key.fold for cell in stored})
     return pd.concat([shards.of_fold(fold) for fold in folds], ignore_index=True)
 
 

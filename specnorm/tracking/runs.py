@@ -69,7 +69,7 @@ def sync(
             client.set_experiment_tag(experiment.experiment_id, _NOTE, shown.summary(results.verdict))
         added = known = 0
         for mode in results.verdict.modes:
-            own = [cell for cell in cells if cell.metrics["norm"] == mode.norm]
+            own = [cell for cell in cells if cell.key.norm == mode.norm]
             parent = _mode_run(mode, own, results, params, tags)
             parent_id, new = parent.ensure(client, experiment)
             _refresh(client, parent_id, results, mode.norm, own)
@@ -145,8 +145,8 @@ class _Run:
 
 def _check(results: Results, cells: list[StoredCell]) -> None:
     compared = {mode.norm: mode.sha256 for mode in results.verdict.modes}
-    norms = dict.fromkeys(cell.metrics["norm"] for cell in cells)
-    found = {norm: cells_digest([cell for cell in cells if cell.metrics["norm"] == norm]) for norm in norms}
+    norms = dict.fromkeys(cell.key.norm for cell in cells)
+    found = {norm: cells_digest([cell for cell in cells if cell.key.norm == norm]) for norm in norms}
     if compared != found:
         raise IntegrityError("a comparison of other cells", where=results.folder, expected=found, got=compared)
 
@@ -172,14 +172,13 @@ def _mode_run(
 
 
 def _cell_run(cell: StoredCell, parent: _Run, parent_id: str, results: Results, sources: dict[str, Path]) -> _Run:
-    norm, fold, seed = (cell.metrics[name] for name in ("norm", "fold", "seed"))
     (whole,) = parent.datasets
     name, clips = whole.dataset.name, results.verdict.dataset.clips
     held_out = cell.metrics["clips"]
     return _Run(
-        name=f"{norm} fold {fold} seed {seed}",
+        name=str(cell.key),
         fingerprint=cell_fingerprint(parent.fingerprint, cell),
-        params=parent.params | _facts([cell]) | {"fold": fold, "seed": seed},
+        params=parent.params | _facts([cell]) | {"fold": cell.key.fold, "seed": cell.key.seed},
         tags=parent.tags | {"kind": "cell", _PARENT: parent_id},
         metrics=[
             *_curves(cell.history),
@@ -187,8 +186,8 @@ def _cell_run(cell: StoredCell, parent: _Run, parent_id: str, results: Results, 
             ("test/loss", cell.metrics["loss"], 0),
         ],
         datasets=[
-            _dataset(f"{name}-without-fold{fold}", clips - held_out, "training", results),
-            _dataset(f"{name}-fold{fold}", held_out, "validation", results),
+            _dataset(f"{name}-without-fold{cell.key.fold}", clips - held_out, "training", results),
+            _dataset(f"{name}-fold{cell.key.fold}", held_out, "validation", results),
         ],
         artifacts=sources,
     )

@@ -18,6 +18,7 @@ from specnorm.files import atomic_path, read_checked, read_json, sha256_file, wr
 from specnorm.params import Waveform
 from specnorm.shards.store import Shards
 from specnorm.training.batches import Clips
+from specnorm.training.key import CellKey
 from specnorm.training.loop import Result, score
 
 MODEL = "model.safetensors"
@@ -37,6 +38,19 @@ class StoredCell:
     predictions: pd.DataFrame  # clip, target, probability_0, ...
     metrics: dict[str, Any]
     run: dict[str, Any]
+
+    @property
+    def key(self) -> CellKey:
+        """Which cell it is.
+
+        Raises:
+            IntegrityError: its metrics do not say that.
+        """
+        try:
+            return CellKey.of(self.metrics)
+        except ValueError as error:
+            expected = "a mode's name, a fold and a seed"
+            raise IntegrityError("damaged cell", where=self.folder / METRICS, expected=expected, got=error) from error
 
     @property
     def probabilities(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
