@@ -96,7 +96,7 @@ def beside_training(workspace: Workspace) -> float:
     """(e): the seconds of a cell's process that are not its epochs'."""
     workspace.clear("data/cells")
     seconds = workspace.seconds("stages.train", "--norm", "global", "--fold", "1", "--seed", "0")
-    run = json.loads((workspace.root / places.cell_folder(CellKey("global", 1, 0)) / cells.RUN).read_text())
+    run = json.loads((workspace.root / places.cell_folder(CellKey("global", 1, 0)) / cells.RUN_FILE).read_text())
     return seconds - float(run["train_seconds"])
 
 

@@ -26,16 +26,16 @@ def work(params: Params, _: argparse.Namespace) -> None:
     # 1. What was measured, and whether it may be compared.
     stored = finished.cells(params)
     shards = open_shards(places.SHARDS)
-    compared = checked.compare(stored, shards)
+    tables = checked.check(stored, shards)
 
     # 2. What it says.
     fold = params.protocol.folds[0]
     modes = {mode: fitted.read(places.normalizer_path(mode, fold)) for mode in params.norm}
     simplest, baseline = verdict.simplest_first(modes), params.compare.baseline
     found, clips = verdict.outcomes(stored, shards), verdict.held_out_clips(stored, shards)
-    decided = verdict.decide(found, clips, simplest=simplest, baseline=baseline)
-    if decided.baseline != baseline:
-        print(f"baseline {baseline} is not among the modes: {decided.baseline} stands in for it")
+    answer = verdict.compare(found, clips, simplest=simplest, baseline=baseline)
+    if answer.baseline != baseline:
+        print(f"baseline {baseline} is not among the modes: {answer.baseline} stands in for it")
 
     # 3. What the first cell's network, as its training starts with it, makes of each mode.
     given = inputs.take(shards, modes, fold, count=_CLIPS)
@@ -45,14 +45,14 @@ def work(params: Params, _: argparse.Namespace) -> None:
     # 4. The document, the pictures, and all files.
     check = document.noop_check(left, clips=len(given.clips), fold=fold)
     title = document.title_of(params, shards)
-    said = document.make(decided, found, stored, shards, check, title=title)
+    said = document.make(answer, found, stored, shards, check, title=title)
     statistics = {
         waveform: [training_set.read(places.statistics_path(fold, waveform)) for fold in params.protocol.folds]
         for waveform in WAVEFORMS
     }
     shown = example.read(places.ARCHIVE, given.clips, params.spectrogram)
-    figures = gallery.figures(decided, compared, given, left, statistics, shown, params.spectrogram, shards.classes)
-    files = contents.files(said, decided, compared, figures, provenance(params, shards, stored))
+    figures = gallery.figures(answer, tables, given, left, statistics, shown, params.spectrogram, shards.classes)
+    files = contents.files(said, answer, tables, figures, provenance(params, shards, stored))
     results.write(places.COMPARISON, files)
     print(files[contents.TABLE].decode().partition("\n## Cells")[0])
 

@@ -93,7 +93,7 @@ def simplest_first(fitted: Mapping[str, FittedMode]) -> list[str]:
     )
 
 
-def decide(
+def compare(
     found: Outcomes, clips: pd.DataFrame, *, simplest: Sequence[str], baseline: str, draws: int = DRAWS
 ) -> Verdict:
     """Estimate, test, and say it.

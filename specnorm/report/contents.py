@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
-from specnorm.comparison.checked import Comparison
+from specnorm.comparison.checked import CellTables
 from specnorm.comparison.document import Document
 from specnorm.comparison.verdict import Verdict
 from specnorm.files import json_text
@@ -19,7 +19,7 @@ TABLE = "table.md"
 def files(
     document: Document,
     verdict: Verdict,
-    compared: Comparison,
+    checked: CellTables,
     figures: Mapping[str, Figure],
     provenance: Mapping[str, str],
 ) -> dict[str, bytes]:
@@ -28,16 +28,16 @@ def files(
     Args:
         document: the verdict's.
         verdict: of the comparison.
-        compared: the tables of its cells.
+        checked: the tables of its cells.
         figures: by name.
         provenance: from :func:`specnorm.report.provenance.provenance`.
     """
     drawn = {name: style.svg(figure) for name, figure in figures.items()}
     summary = tables.summary(document)
     frames = {
-        "cells": compared.cells,
-        "curves": compared.curves,
-        "confusion": compared.confusion,
+        "cells": checked.cells,
+        "curves": checked.curves,
+        "confusion": checked.confusion,
         "summary": summary,
         "differences": verdict.pairs,
         "classes": verdict.classes,
@@ -46,9 +46,9 @@ def files(
     texts = {
         **{f"{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()},
         **{f"{FIGURES}/{name}.svg": svg for name, svg in drawn.items()},
-        TABLE: tables.markdown(document, compared.cells),
+        TABLE: tables.markdown(document, checked.cells),
         "summary.json": json_text(tables.flat(summary)),
         VERDICT: document.to_json(),
-        REPORT: page.render(document, drawn, cells=compared.cells, clips=verdict.clips, provenance=provenance),
+        REPORT: page.render(document, drawn, cells=checked.cells, clips=verdict.clips, provenance=provenance),
     }
     return {name: text.encode() for name, text in texts.items()}

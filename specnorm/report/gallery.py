@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from specnorm.comparison.checked import Comparison
+from specnorm.comparison.checked import CellTables
 from specnorm.comparison.inputs import UNTOUCHED, Inputs
 from specnorm.comparison.verdict import Verdict
 from specnorm.params import WAVEFORMS, LinearParams, MelParams, Waveform
@@ -29,7 +29,7 @@ _WAVEFORMS: dict[Waveform, tuple[str, str]] = {
 
 def figures(
     verdict: Verdict,
-    compared: Comparison,
+    checked: CellTables,
     inputs: Inputs,
     noop: pd.DataFrame,
     statistics: Mapping[Waveform, Sequence[TrainingStatistics]],
@@ -41,7 +41,7 @@ def figures(
 
     Args:
         verdict: of the comparison.
-        compared: the tables.
+        checked: the tables.
         inputs: clips as each mode hands them over.
         noop: from :func:`specnorm.comparison.noop.table`.
         statistics: of every training set, by waveform variant.
@@ -49,12 +49,12 @@ def figures(
         params: the front end.
         labels: the classes in their order.
     """
-    modes = list(dict.fromkeys(compared.cells["norm"]))
+    modes = list(dict.fromkeys(checked.cells["norm"]))
     found = {
         "accuracy": pictures.accuracy(
-            verdict.modes[verdict.modes["metric"] == "accuracy"], compared.cells, chance=1 / len(labels)
+            verdict.modes[verdict.modes["metric"] == "accuracy"], checked.cells, chance=1 / len(labels)
         ),
-        "curves": pictures.training_curves(compared.curves),
+        "curves": pictures.training_curves(checked.curves),
     }
     if len(modes) > 1:
         pairs = verdict.pairs
@@ -74,8 +74,8 @@ def figures(
     if len(noop):
         found["noop"] = pictures.survival(noop)
     for mode in modes:
-        found[f"confusion-{mode}"] = pictures.confusion(compared.confusion, mode, labels)
-    found["time"] = pictures.time_spent(compared.cells)
+        found[f"confusion-{mode}"] = pictures.confusion(checked.confusion, mode, labels)
+    found["time"] = pictures.time_spent(checked.cells)
     return found
 
 

@@ -46,7 +46,7 @@ def found(stored: list[StoredCell], shards: Shards) -> Outcomes:
 @pytest.fixture(scope="module")
 def decided(found: Outcomes, stored: list[StoredCell], shards: Shards) -> Verdict:
     clips = verdict.held_out_clips(stored, shards)
-    return verdict.decide(found, clips, simplest=MODES, baseline="none", draws=500)
+    return verdict.compare(found, clips, simplest=MODES, baseline="none", draws=500)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_one_mode_and_one_cell_have_no_pairs_and_no_deviation(tmp_path: Path, sh
     cells = [made_up.write_cell(tmp_path, shards, "global", 1)]
     outcomes = verdict.outcomes(cells, shards)
     clips = verdict.held_out_clips(cells, shards)
-    alone = verdict.decide(outcomes, clips, simplest=["global"], baseline="none", draws=100)
+    alone = verdict.compare(outcomes, clips, simplest=["global"], baseline="none", draws=100)
     made = document.make(alone, outcomes, cells, shards, NOTHING, title="One")
     assert made.pairs == ()
     assert made.modes[0].accuracy.deviation is None
@@ -127,7 +127,7 @@ def test_several_seeds_have_no_caveat(tmp_path: Path, shards: Shards) -> None:
     cells = [made_up.write_cell(tmp_path, shards, "none", 1, seed) for seed in (3, 1)]
     outcomes = verdict.outcomes(cells, shards)
     clips = verdict.held_out_clips(cells, shards)
-    alone = verdict.decide(outcomes, clips, simplest=["none"], baseline="none", draws=50)
+    alone = verdict.compare(outcomes, clips, simplest=["none"], baseline="none", draws=50)
     made = document.make(alone, outcomes, cells, shards, NOTHING, title="Two")
     assert made.caveat is None
     assert made.design.seeds == (1, 3)

@@ -38,7 +38,7 @@ def found(stored: list[StoredCell], shards: Shards) -> Outcomes:
 @pytest.fixture(scope="module")
 def decided(found: Outcomes, stored: list[StoredCell], shards: Shards) -> Verdict:
     clips = verdict.held_out_clips(stored, shards)
-    return verdict.decide(found, clips, simplest=MODES, baseline="none", draws=500)
+    return verdict.compare(found, clips, simplest=MODES, baseline="none", draws=500)
 
 
 def test_predictions_stand_beside_their_own_clips(found: Outcomes, stored: list[StoredCell], shards: Shards) -> None:
@@ -97,7 +97,7 @@ def test_a_baseline_that_was_not_compared_gives_way_to_the_simplest(
     found: Outcomes, stored: list[StoredCell], shards: Shards, asked: str, used: str
 ) -> None:
     clips = verdict.held_out_clips(stored, shards)
-    decided = verdict.decide(found, clips, simplest=MODES, baseline=asked, draws=100)
+    decided = verdict.compare(found, clips, simplest=MODES, baseline=asked, draws=100)
     assert decided.baseline == used
     assert set(decided.pairs["other"][:3]) == {used}
     assert set(decided.classes["baseline"]) == {used}
