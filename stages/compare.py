@@ -17,6 +17,7 @@ from specnorm.report import contents, example, gallery, results
 from specnorm.report.provenance import provenance
 from specnorm.shards.store import open_shards
 from specnorm.statistics import training_set
+from specnorm.training.key import CellKey
 from specnorm.training.model import initial_network
 
 _CLIPS = 64  # that the no-op check and the histograms look at: a batch
@@ -37,8 +38,11 @@ def work(params: Params, _: argparse.Namespace) -> None:
     if answer.baseline != baseline:
         print(f"baseline {baseline} is not among the modes: {answer.baseline} stands in for it")
 
-    # 3. What the first cell's network, as its training starts with it, makes of each mode.
-    given = inputs.take(shards, modes, fold, count=_CLIPS)
+    # 3. What each mode, trained in its first cell, gives the network, and what the network as training starts with it
+    # makes of that.
+    by_key = {cell.key: cell for cell in stored}
+    first = {mode: by_key[CellKey(mode, fold, params.protocol.seeds[0])] for mode in modes}
+    given = inputs.take(shards, {mode: inputs.trained(modes[mode], first[mode]) for mode in modes}, fold, count=_CLIPS)
     network = initial_network(params.model, classes=len(shards.classes), seed=params.protocol.seeds[0], fold=fold)
     left = noop.table(network, given.effects())
 

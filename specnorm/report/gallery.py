@@ -84,7 +84,7 @@ def one_clip(example: Example, inputs: Inputs, params: LinearParams | MelParams)
     """A clip as both waveforms, and as the spectrogram before and after every mode: a row a waveform variant."""
     after = {
         waveform: [
-            mode for mode in inputs.fitted if inputs.fitted[mode].waveform == waveform and not inputs.untouched(mode)
+            mode for mode in inputs.modes if inputs.modes[mode].waveform == waveform and not inputs.untouched(mode)
         ]
         for waveform in WAVEFORMS
     }
