@@ -20,6 +20,7 @@ from benchmarks.measure import Figures, in_turns
 from benchmarks.workspace import Workspace, copy_of_repository
 from pipeline import places
 from specnorm.training import cells, device
+from specnorm.training.key import CellKey
 
 TINY = (
     "dataset=synthetic", "dataset.sources=2", "dataset.clip_seconds=0.5", "spectrogram=mel",
@@ -95,7 +96,7 @@ def beside_training(workspace: Workspace) -> float:
     """(e): the seconds of a cell's process that are not its epochs'."""
     workspace.clear("data/cells")
     seconds = workspace.seconds("stages.train", "--norm", "global", "--fold", "1", "--seed", "0")
-    run = json.loads((workspace.root / places.cell_folder("global", 1, 0) / cells.RUN).read_text())
+    run = json.loads((workspace.root / places.cell_folder(CellKey("global", 1, 0)) / cells.RUN_FILE).read_text())
     return seconds - float(run["train_seconds"])
 
 

@@ -24,6 +24,7 @@ from benchmarks.trainers import BATCH
 from benchmarks.workspace import Workspace, copy_of_repository
 from pipeline import places
 from specnorm.training import cells
+from specnorm.training.key import CellKey
 
 GFLOP_A_SAMPLE = 21.0  # a step's forward and backward pass at [1, 201, 401]: three times 3.5 GMAC
 CELL_STEPS = 500
@@ -102,7 +103,7 @@ def repeatability(workspace: Workspace) -> list[str]:
     def run() -> NDArray[np.float64]:
         workspace.clear("data/cells")
         workspace.run("stages.train", "--norm", "global", "--fold", "1", "--seed", "0")
-        return cells.read(workspace.root / places.cell_folder("global", 1, 0)).probabilities
+        return cells.read(workspace.root / places.cell_folder(CellKey("global", 1, 0))).probabilities
 
     one, other = run(), run()
     changed = int((one.argmax(1) != other.argmax(1)).sum())

@@ -20,7 +20,7 @@ from specnorm.training import cells
 
 def table(folder: Path) -> pd.DataFrame:
     """A row a cell: accuracy, loss, precision, and the predicted class of each clip."""
-    stored = [cells.read(path.parent) for path in sorted(folder.glob(f"*/fold-*/seed-*/{cells.METRICS}"))]
+    stored = [cells.read(path.parent) for path in sorted(folder.glob(f"*/fold-*/seed-*/{cells.METRICS_FILE}"))]
     rows = [
         {**cell.metrics, "precision": cell.run["precision"], "predicted": cell.probabilities.argmax(axis=1)}
         for cell in stored

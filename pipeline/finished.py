@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from pipeline import places
 from specnorm.errors import IntegrityError
 from specnorm.params import Params
 from specnorm.training.cells import StoredCell, read
+from specnorm.training.key import CellKey
 
 
 def cells(params: Params) -> list[StoredCell]:
@@ -14,14 +17,11 @@ def cells(params: Params) -> list[StoredCell]:
     Raises:
         IntegrityError: a cell is missing, damaged, or not the one that its folder says.
     """
-    named = [
-        (norm, fold, seed) for norm in params.norm for fold in params.protocol.folds for seed in params.protocol.seeds
-    ]
     stored = []
-    for place in named:
-        cell = read(places.cell_folder(*place))
-        found = tuple(cell.metrics.get(name) for name in ("norm", "fold", "seed"))
-        if found != place:
-            raise IntegrityError("another cell's files", where=cell.folder, expected=place, got=found)
+    for named in product(params.norm, params.protocol.folds, params.protocol.seeds):
+        key = CellKey(*named)
+        cell = read(places.cell_folder(key))
+        if cell.key != key:
+            raise IntegrityError("another cell's files", where=cell.folder, expected=key, got=cell.key)
         stored.append(cell)
     return stored

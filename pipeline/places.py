@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from specnorm.training.key import CellKey
 
 ARCHIVE = Path("data/raw")
 SHARDS = Path("data/spectrograms")
@@ -51,6 +55,6 @@ def normalizer_path(norm: str, fold: int) -> Path:
     return NORMALIZERS / norm / f"fold-{fold}.json"
 
 
-def cell_folder(norm: str, fold: int, seed: int) -> Path:
+def cell_folder(key: CellKey) -> Path:
     """The output of one training run."""
-    return CELLS / norm / f"fold-{fold}" / f"seed-{seed}"
+    return CELLS / key.path

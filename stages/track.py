@@ -37,9 +37,9 @@ def work(params: Params, _: argparse.Namespace) -> None:
     from specnorm import tracking
 
     def sources(cell: StoredCell) -> dict[str, Path]:
-        norm, fold = cell.metrics["norm"], cell.metrics["fold"]
+        norm, fold = cell.key.norm, cell.key.fold
         return {
-            "statistics": places.STATISTICS / f"fold-{fold}" / f"{params.norm[norm].waveform}.json",
+            "statistics": places.statistics_path(fold, params.norm[norm].waveform),
             "normalizer": places.normalizer_path(norm, fold),
         }
 

@@ -12,6 +12,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -23,12 +24,14 @@ from specnorm.params import Params
 from specnorm.shards.store import open_shards
 from specnorm.training import cells, device, loop, memory, xresnet
 from specnorm.training.checkpoint import Checkpoint
+from specnorm.training.key import CellKey
 
 _CHECKPOINT_SECONDS = 10.0  # a kill costs no more work than this and an epoch
 
 
 def work(params: Params, arguments: argparse.Namespace) -> None:
-    norm, fold, seed = arguments.norm, arguments.fold, arguments.seed
+    key = _key(arguments)
+    norm, fold, seed = key.norm, key.fold, key.seed
     started = time.perf_counter()
     memory.keep_freed()
     choice = device.choose(params.train.device, params.train.precision)
@@ -51,9 +54,7 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
 
     # 2. What the result depends on.
     origin = {
-        "norm": norm,
-        "fold": fold,
-        "seed": seed,
+        **asdict(key),
         "dataset": shards.dataset_digest,
         "front_end": shards.front_end_fingerprint,
         "normalizer": files.sha256_file(places.normalizer_path(norm, fold)),
@@ -71,7 +72,7 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
     identity = {**origin, "fingerprint": files.fingerprint(origin)}
     state = files.fingerprint([identity, host, _code()])
     checkpoint = Checkpoint(
-        places.cache() / "checkpoints" / norm / f"fold-{fold}" / f"seed-{seed}" / f"{state[:16]}.safetensors",
+        places.cache() / "checkpoints" / key.path / f"{state[:16]}.safetensors",
         state,
         every_s=_CHECKPOINT_SECONDS,
     )
@@ -88,7 +89,7 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
     }
     run = {**host, "reason": choice.reason, "epochs_run": len(result.epoch_seconds), "clips": result.clips}
     run |= {name: round(value, 3) for name, value in measured.items()}
-    cells.write(places.cell_folder(norm, fold, seed), result, cell.held_out, identity, run)
+    cells.write(places.cell_folder(key), result, cell.held_out, identity, run)
     checkpoint.remove()
 
 
@@ -102,8 +103,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", required=True, type=int, help="draws the initial weights and the order of clips")
 
 
+def _key(arguments: argparse.Namespace) -> CellKey:
+    return CellKey(arguments.norm, arguments.fold, arguments.seed)
+
+
 def _outputs(arguments: argparse.Namespace) -> list[Path]:
-    return [places.cell_folder(arguments.norm, arguments.fold, arguments.seed)]
+    return [places.cell_folder(_key(arguments))]
 
 
 def _report(params: Params) -> Callable[[loop.EpochRow], None]:

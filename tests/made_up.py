@@ -14,13 +14,16 @@ import torch
 import yaml
 from torch import nn
 
+from specnorm.comparison.document import Document
 from specnorm.files import fingerprint
+from specnorm.normalization import fitted
 from specnorm.params import WAVEFORMS
 from specnorm.shards.store import Shards, open_shards, write_fold, write_index
 from specnorm.training import cells
 from specnorm.training.batches import Clips
 from specnorm.training.cells import StoredCell
 from specnorm.training.loop import Result
+from specnorm.training.model import Model
 from stages import download, normalizers, spectrograms, statistics
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +31,8 @@ MODES = ("none", "waveform", "global", "channel")
 FOLDS = (1, 2, 3)
 CLASSES = ("cat", "dog", "rain")
 PER_FOLD = 7  # clips
+
+METRICS = ("accuracy", "f1_macro", "log_loss", "calibration_error")
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -57,7 +62,15 @@ def write_shards(folder: Path, *, dataset: str = "the clips") -> Shards:
     return open_shards(folder)
 
 
-def result(targets: np.ndarray, right: int, *, seed: int = 0, epochs: int = 2, classes: int | None = None) -> Result:
+def result(
+    targets: np.ndarray,
+    right: int,
+    *,
+    seed: int = 0,
+    epochs: int = 2,
+    classes: int | None = None,
+    normalizer: nn.Module | None = None,
+) -> Result:
     """Probabilities that get the first ``right`` clips right and the others wrong."""
     generator = np.random.default_rng(seed)
     classes = int(targets.max()) + 1 if classes is None else classes
@@ -74,7 +87,8 @@ def result(targets: np.ndarray, right: int, *, seed: int = 0, epochs: int = 2, c
         }
         for epoch in range(epochs)
     ]
-    return Result(nn.Linear(1, 1), history, probabilities, [0.5] * epochs, "resident")
+    model = Model(normalizer or nn.Identity(), nn.Linear(1, 1))
+    return Result(model, history, probabilities, [0.5] * epochs, "resident")
 
 
 def write_cell(
@@ -86,9 +100,22 @@ def write_cell(
     *,
     right: int = 5,
     epochs: int = 2,
+    trained: nn.Module | None = None,
     **identity: Any,
 ) -> StoredCell:
-    """One cell below ``folder``; ``identity`` overrides what it says it was computed from."""
+    """One cell below ``folder``.
+
+    Args:
+        folder: of all cells.
+        shards: the cell's.
+        norm: with ``fold`` and ``seed``, its key.
+        fold: see there.
+        seed: see there.
+        right: how many clips it gets right.
+        epochs: how long it was trained.
+        trained: its normaliser; one without a state where none is given.
+        **identity: overrides what it says it was computed from.
+    """
     table = shards.of_fold(fold)
     targets = table["target"].to_numpy()
     origin = {
@@ -115,7 +142,9 @@ def write_cell(
     nothing = np.zeros((len(targets), 1, 2, 2), np.float32)
     clips = Clips((nothing,), torch.from_numpy(targets.copy()), list(table["clip"]))
     place = folder / norm / f"fold-{fold}" / f"seed-{seed}"
-    made = result(targets, right, seed=100 * fold + seed, epochs=epochs, classes=len(shards.classes))
+    made = result(
+        targets, right, seed=100 * fold + seed, epochs=epochs, classes=len(shards.classes), normalizer=trained
+    )
     cells.write(place, made, clips, {**origin, "fingerprint": fingerprint(origin)}, run)
     return cells.read(place)
 
@@ -133,7 +162,14 @@ def write_workspace(folder: Path, modes: tuple[str, ...] = MODES) -> list[Stored
     """What the comparison reads: :func:`fit_modes`, and made-up cells."""
     shards = fit_modes(folder, modes)
     return [
-        write_cell(folder / "data/cells", shards, norm, fold, right=20 + (5 * fold + 9 * modes.index(norm)) % 20)
+        write_cell(
+            folder / "data/cells",
+            shards,
+            norm,
+            fold,
+            right=20 + (5 * fold + 9 * modes.index(norm)) % 20,
+            trained=fitted.read(folder / f"data/normalizers/{norm}/fold-{fold}.json").build(),
+        )
         for norm in modes
         for fold in FOLDS
     ]
@@ -157,6 +193,58 @@ def fit_modes(folder: Path, modes: tuple[str, ...] = MODES) -> Shards:
     for mode in modes:
         assert normalizers.main(["--norm", mode]) == 0
     return open_shards(folder / "data/spectrograms")
+
+
+def document(modes: dict[str, dict[str, Any]], **changes: Any) -> Document:
+    """A verdict's document that says nothing of note.
+
+    Args:
+        modes: by name, what differs from three cells whose every figure is a half.
+        **changes: to the document's other fields.
+    """
+    half = {"mean": 0.5, "low": 0.375, "high": 0.625, "deviation": 0.125}
+    figures = dict.fromkeys(METRICS, half)
+    zero = {"difference": 0.0, "low": -0.125, "high": 0.125}
+    no_difference = dict.fromkeys(METRICS, zero)
+    p_values = dict.fromkeys(("p_permutation", "p_adjusted", "p_corrected_t"), 1.0)
+    names = list(modes)
+    values = {
+        "title": "Recipe default: 21 clips",
+        "dataset": {"digest": "0123456789abcdef" * 4, "clips": 21, "classes": CLASSES, "recordings": 9},
+        "design": {
+            "folds": FOLDS,
+            "seeds": (0,),
+            "held_out_clips": 21,
+            "draws": 100,
+            "level": 0.95,
+            "power": 0.8,
+            "calibration_bins": 15,
+        },
+        "baseline": names[0],
+        "recommended": names[0],
+        "recommendation": f"Use {names[0]}: no mode beats another",
+        "caveat": None,
+        "modes": tuple(
+            {"norm": name, "cells": 3, "sha256": "", **figures, **changed} for name, changed in modes.items()
+        ),
+        "pairs": tuple(
+            {
+                "one": other,
+                "other": one,
+                "sentence": f"{other} and {one} are not distinguishable",
+                "distinguishable": False,
+                "only_one_right": 1,
+                "only_other_right": 1,
+                "detectable": 0.25,
+                **no_difference,
+                **p_values,
+            }
+            for index, one in enumerate(names)
+            for other in names[index + 1 :]
+        ),
+        "noop": {"clips": 14, "fold": 1, "border_share": None, "effects": ()},
+    }
+    return Document.model_validate(values | changes)
 
 
 def write_params(path: Path, change: Change = lambda _: None) -> dict[str, Any]:

@@ -159,9 +159,9 @@ def test_the_summary_in_words(finished: Path) -> None:
     found = run("summary", str(finished / "data/comparison"))
     assert (found.exit_code, found.stderr) == (0, "")
     verdict = results.read(finished / "data/comparison").verdict
-    assert found.stdout.startswith(f"{verdict['title']}\n\n{verdict['recommendation']}.\n")
-    assert all(f"{pair['sentence']}.\n" in found.stdout for pair in verdict["pairs"])
-    assert all(f"{effect['sentence']}.\n" in found.stdout for effect in verdict["noop"]["effects"])
+    assert found.stdout.startswith(f"{verdict.title}\n\n{verdict.recommendation}.\n")
+    assert all(f"{pair.sentence}.\n" in found.stdout for pair in verdict.pairs)
+    assert all(f"{effect.sentence}.\n" in found.stdout for effect in verdict.noop.effects)
 
 
 def test_the_summary_as_json_has_the_documented_fields(workspace: Path) -> None:

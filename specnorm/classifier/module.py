@@ -14,7 +14,7 @@ from specnorm.errors import IntegrityError
 from specnorm.files import fingerprint, sha256_file
 from specnorm.normalization import fitted
 from specnorm.params import LinearParams, MelParams, ModelParams, Waveform
-from specnorm.training.cells import MODEL, StoredCell, weights
+from specnorm.training.cells import MODEL_FILE, StoredCell, weights
 from specnorm.training.model import Model, blank_network
 
 
@@ -64,7 +64,7 @@ def load(cell: StoredCell, normalizer: Path, front_end: LinearParams | MelParams
     Raises:
         IntegrityError: a file is damaged, or the three do not belong together; the message names the file.
     """
-    path = cell.folder / MODEL
+    path = cell.folder / MODEL_FILE
     mode = fitted.read(normalizer)
     facts = [
         ("normaliser", normalizer, cell.metrics["normalizer"], sha256_file(normalizer)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -20,12 +19,13 @@ def command(folder: Path, as_json: bool) -> None:
 
     found = results.read(folder).verdict
     if as_json:
-        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        click.echo(found.to_json(), nl=False)
         return
-    click.echo(f"{found['title']}\n\n{found['recommendation']}.\n")
-    if found["caveat"]:
-        click.echo(f"{found['caveat']}.\n")
+    click.echo(f"{found.title}\n\n{found.recommendation}.\n")
+    if found.caveat:
+        click.echo(f"{found.caveat}.\n")
     click.echo(tables.summary_markdown(found))
-    for told in (*found["pairs"], *found["noop"]["effects"]):
-        click.echo(f"\n{told['sentence']}.", nl=False)
+    sentences = [pair.sentence for pair in found.pairs] + [effect.sentence for effect in found.noop.effects]
+    for sentence in sentences:
+        click.echo(f"\n{sentence}.", nl=False)
     click.echo()

@@ -1,8 +1,8 @@
-"""The tables of all cells: which mode, which fold, how good, how learned, what taken for what."""
+"""Cells that may be compared, as tables: which mode, which fold, how good, how learned, what taken for what."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +10,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
-from specnorm.comparison.metrics import METRICS as SCORES
+from specnorm.comparison.metrics import METRICS
 from specnorm.errors import DataError, IntegrityError
 from specnorm.shards.store import INDEX, Shards
-from specnorm.training.cells import HISTORY, METRICS, PREDICTIONS, PROBABILITY, RUN, StoredCell
+from specnorm.training.cells import HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, PROBABILITY, RUN_FILE, StoredCell
+from specnorm.training.key import CellKey
 
 _SHARED = ("dataset", "front_end", "model", "train")  # what must be equal in every cell of a fair comparison
+_NEEDED = ("norm", "fold", "seed", "normalizer", "accuracy", "loss", "fingerprint", *_SHARED)  # of a cell's metrics
 
 
 @dataclass(frozen=True)
-class Comparison:
+class CellTables:
     """``cells``: a row a cell; ``curves``: a row an epoch; ``confusion``: a row a mode and pair of classes."""
 
     cells: pd.DataFrame
@@ -27,10 +29,11 @@ class Comparison:
     confusion: pd.DataFrame
 
 
-def compare(stored: list[StoredCell], shards: Shards) -> Comparison:
-    """Tabulate cells; every mode must have the same folds and seeds, every cell exactly its held-out fold's clips.
+def check(stored: list[StoredCell], shards: Shards) -> CellTables:
+    """Check that cells may be compared, and tabulate them.
 
-    Accuracy and macro F1 are computed from the predictions.
+    Every mode must have the same folds and seeds, and every cell exactly its held-out fold's clips. Accuracy and macro
+    F1 are computed from the predictions.
 
     Raises:
         IntegrityError: a cell is damaged, missing, there twice, trained on other data or settings than the rest, or
@@ -42,28 +45,30 @@ def compare(stored: list[StoredCell], shards: Shards) -> Comparison:
     rows = [_row(cell, shards) for cell in stored]
     for name in _SHARED:
         _check_same(name, stored)
-    for place in sorted({(cell.metrics["norm"], cell.metrics["fold"]) for cell in stored}):
-        own = [cell for cell in stored if (cell.metrics["norm"], cell.metrics["fold"]) == place]
-        _check_same("normalizer", own)
+    for place in sorted({(cell.key.norm, cell.key.fold) for cell in stored}):
+        _check_same("normalizer", [cell for cell in stored if (cell.key.norm, cell.key.fold) == place])
     _check_complete(stored)
     cells = pd.DataFrame(rows)
-    names = ["norm", "fold", "seed"]
-    curves = pd.concat(
-        [cell.history.assign(**{name: cell.metrics[name] for name in names}) for cell in stored], ignore_index=True
-    )
+    curves = pd.concat([cell.history.assign(**asdict(cell.key)) for cell in stored], ignore_index=True)
+    names = [field.name for field in fields(CellKey)]
     curves = curves[names + [name for name in curves.columns if name not in names]]
-    return Comparison(cells, curves, _confusion(stored, shards.classes))
+    return CellTables(cells, curves, _confusion(stored, shards.classes))
 
 
 def _confusion(cells: list[StoredCell], labels: list[str]) -> pd.DataFrame:
     """A row a mode, actual and predicted class: how many clips (over all seeds), and which share of the class."""
     rows = [
-        {"norm": norm, "actual": labels[actual], "predicted": labels[predicted],
-         "clips": int(counts[actual, predicted]), "share": counts[actual, predicted] / counts[actual].sum()}
+        {
+            "norm": norm,
+            "actual": labels[actual],
+            "predicted": labels[predicted],
+            "clips": int(counts[actual, predicted]),
+            "share": counts[actual, predicted] / counts[actual].sum(),
+        }
         for norm, counts in _counts(cells, len(labels)).items()
         for actual in range(len(labels))
         for predicted in range(len(labels))
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 
@@ -72,17 +77,16 @@ def _counts(cells: list[StoredCell], classes: int) -> dict[str, NDArray[np.int64
     for cell in cells:
         predicted = cell.probabilities.argmax(axis=1)
         own = confusion_matrix(cell.predictions["target"], predicted, labels=range(classes))
-        norm = str(cell.metrics["norm"])
-        counts[norm] = counts.get(norm, 0) + own
+        counts[cell.key.norm] = counts.get(cell.key.norm, 0) + own
     return counts
 
 
 def _check_whole(cell: StoredCell) -> None:
     parts: dict[str, tuple[object, tuple[str, ...]]] = {
-        METRICS: (cell.metrics, ("norm", "fold", "seed", "normalizer", "accuracy", "loss", "fingerprint", *_SHARED)),
-        RUN: (cell.run, ("train_seconds", "total_seconds", "device", "device_name", "precision")),
-        HISTORY: (list(cell.history), ("epoch", "train_loss", "valid_loss", "valid_accuracy")),
-        PREDICTIONS: (list(cell.predictions), ("clip", "target")),
+        METRICS_FILE: (cell.metrics, _NEEDED),
+        RUN_FILE: (cell.run, ("train_seconds", "total_seconds", "device", "device_name", "precision")),
+        HISTORY_FILE: (list(cell.history), ("epoch", "train_loss", "valid_loss", "valid_accuracy")),
+        PREDICTIONS_FILE: (list(cell.predictions), ("clip", "target")),
     }
     for file, (there, names) in parts.items():
         missing = [name for name in names if not isinstance(there, dict | list) or name not in there]
@@ -93,75 +97,43 @@ def _check_whole(cell: StoredCell) -> None:
 def _check_same(name: str, stored: list[StoredCell]) -> None:
     reference = stored[0].metrics[name]
     for cell in stored:
-        if cell.metrics[name] != reference:
-            raise IntegrityError(
-                f"a cell with another {name}", where=cell.folder, expected=reference, got=cell.metrics[name]
-            )  # fmt: skip
+        found = cell.metrics[name]
+        if found != reference:
+            raise IntegrityError(f"a cell with another {name}", where=cell.folder, expected=reference, got=found)
 
 
 def _check_complete(stored: list[StoredCell]) -> None:
     """A mode's mean over four folds must not stand beside another's over five."""
-    folders: dict[tuple[str, int, int], Path] = {}
+    folders: dict[CellKey, Path] = {}
     for cell in stored:
-        place = (cell.metrics["norm"], cell.metrics["fold"], cell.metrics["seed"])
-        if place in folders:
-            raise IntegrityError(
-                "one cell twice: {} fold {} seed {}".format(*place), where=cell.folder,
-                expected=f"it in {folders[place]} alone"
-            )  # fmt: skip
-        folders[place] = cell.folder
-    for mode in dict.fromkeys(norm for norm, _, _ in folders):
-        for fold, seed in sorted({(fold, seed) for _, fold, seed in folders}):
-            if (mode, fold, seed) not in folders:
-                raise IntegrityError(
-                    "a missing cell", where=f"mode {mode}", expected=f"fold {fold} seed {seed}, which another mode has"
-                )  # fmt: skip
+        if cell.key in folders:
+            alone = f"it in {folders[cell.key]} alone"
+            raise IntegrityError(f"one cell twice: {cell.key}", where=cell.folder, expected=alone)
+        folders[cell.key] = cell.folder
+    for mode in dict.fromkeys(key.norm for key in folders):
+        for fold, seed in sorted({(key.fold, key.seed) for key in folders}):
+            if CellKey(mode, fold, seed) not in folders:
+                elsewhere = f"fold {fold} seed {seed}, which another mode has"
+                raise IntegrityError("a missing cell", where=f"mode {mode}", expected=elsewhere)
 
 
 def _row(cell: StoredCell, shards: Shards) -> dict[str, object]:
     metrics, run = cell.metrics, cell.run
     if metrics["dataset"] != shards.dataset_digest or metrics["front_end"] != shards.front_end_fingerprint:
         raise IntegrityError("a cell of other spectrograms", where=cell.folder)
-    expected = shards.of_fold(metrics["fold"])
-    found = cell.predictions
-    same = list(found["clip"]) == list(expected["clip"]) and list(found["target"]) == list(expected["target"])
-    if expected.empty or not same:
-        raise IntegrityError(
-            "predictions of other clips", where=cell.folder / PREDICTIONS,
-            expected=f"the {len(expected)} clips of fold {metrics['fold']}", got=f"{len(found)} clips"
-        )  # fmt: skip
-    lacking = sorted(set(shards.clips["label"]) - set(expected["label"]))
-    if lacking:
-        raise DataError(
-            f"fold {metrics['fold']} has no clip of class {', '.join(map(repr, lacking))}", where=shards.folder / INDEX,
-            expected="every class in every held-out fold",
-            hint="Its results do not compare with the other folds': hold out other folds, or add clips",
-        )  # fmt: skip
-    classes = [name for name in found.columns if name.startswith(PROBABILITY)]
-    if classes != [f"{PROBABILITY}{index}" for index in range(len(shards.classes))]:
-        raise IntegrityError(
-            "predictions of other classes", where=cell.folder / PREDICTIONS,
-            expected=f"{len(shards.classes)} columns in order", got=f"{len(classes)} columns"
-        )  # fmt: skip
-    probabilities = cell.probabilities
-    # 1e-3 leaves room for float32 rounding; a NaN fails both.
-    if not (np.all(probabilities >= 0) and np.allclose(probabilities.sum(axis=1), 1.0, rtol=0, atol=1e-3)):
-        raise IntegrityError("predictions that are not probabilities", where=cell.folder / PREDICTIONS)
-    targets = expected["target"].to_numpy(np.int64)
+    held_out = _held_out(cell, shards)
+    probabilities = _probabilities(cell, len(shards.classes))
+    targets = held_out["target"].to_numpy(np.int64)
     accuracy, f1_macro, loss = (
-        SCORES[name].of(probabilities, targets) for name in ("accuracy", "f1_macro", "log_loss")
+        METRICS[name].of(probabilities, targets) for name in ("accuracy", "f1_macro", "log_loss")
     )
     # Two ways to the same figures, up to the order of float64 sums.
-    for name, expected_score in (("accuracy", accuracy), ("loss", loss)):
-        if not np.isclose(metrics[name], expected_score, rtol=1e-9, atol=1e-12):
-            raise IntegrityError(
-                "metrics of other predictions", where=cell.folder / METRICS, expected=f"{name} {expected_score}",
-                got=metrics[name]
-            )  # fmt: skip
+    for name, score in (("accuracy", accuracy), ("loss", loss)):
+        if not np.isclose(metrics[name], score, rtol=1e-9, atol=1e-12):
+            where, expected = cell.folder / METRICS_FILE, f"{name} {score}"
+            raise IntegrityError("metrics of other predictions", where=where, expected=expected, got=metrics[name])
     return {
-        "norm": metrics["norm"],
-        "fold": metrics["fold"],
-        "seed": metrics["seed"],
+        **asdict(cell.key),
         "accuracy": accuracy,
         "f1_macro": f1_macro,
         "loss": loss,
@@ -170,3 +142,42 @@ def _row(cell: StoredCell, shards: Shards) -> dict[str, object]:
         "device": run["device"],
         "precision": run["precision"],
     }
+
+
+def _held_out(cell: StoredCell, shards: Shards) -> pd.DataFrame:
+    """The clips of a cell's held-out fold, which must be those of its predictions and have every class among them."""
+    fold, found = cell.key.fold, cell.predictions
+    clips = shards.of_fold(fold)
+    same = list(found["clip"]) == list(clips["clip"]) and list(found["target"]) == list(clips["target"])
+    if clips.empty or not same:
+        raise IntegrityError(
+            "predictions of other clips",
+            where=cell.folder / PREDICTIONS_FILE,
+            expected=f"the {len(clips)} clips of fold {fold}",
+            got=f"{len(found)} clips",
+        )
+    lacking = sorted(set(shards.clips["label"]) - set(clips["label"]))
+    if lacking:
+        raise DataError(
+            f"fold {fold} has no clip of class {', '.join(map(repr, lacking))}",
+            where=shards.folder / INDEX,
+            expected="every class in every held-out fold",
+            hint="Its results do not compare with the other folds': hold out other folds, or add clips",
+        )
+    return clips
+
+
+def _probabilities(cell: StoredCell, classes: int) -> NDArray[np.float64]:
+    """A cell's probabilities ``[clips, classes]``, which must be some, of all classes in their order."""
+    where = cell.folder / PREDICTIONS_FILE
+    names = [name for name in cell.predictions.columns if name.startswith(PROBABILITY)]
+    if names != [f"{PROBABILITY}{index}" for index in range(classes)]:
+        expected = f"{classes} columns in order"
+        raise IntegrityError(
+            "predictions of other classes", where=where, expected=expected, got=f"{len(names)} columns"
+        )
+    found = cell.probabilities
+    # 1e-3 leaves room for float32 rounding; a NaN fails both.
+    if not (np.all(found >= 0) and np.allclose(found.sum(axis=1), 1.0, rtol=0, atol=1e-3)):
+        raise IntegrityError("predictions that are not probabilities", where=where)
+    return found

@@ -1,4 +1,4 @@
-"""What the network is given: the same clips as every mode hands them over."""
+"""What the network is given: the same clips as every mode hands them over once it is trained."""
 
 from __future__ import annotations
 
@@ -9,14 +9,24 @@ from functools import cached_property
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from specnorm.errors import IntegrityError
 from specnorm.normalization.fitted import FittedMode
 from specnorm.params import WAVEFORMS, Waveform
 from specnorm.shards.store import Shards
+from specnorm.training.cells import MODEL_FILE, StoredCell, weights
 
 UNTOUCHED: dict[Waveform, str] = {"raw": "none", "standardized": "waveform"}  # the mode that leaves a variant as it is
 _BINS = 120  # of a histogram
+
+
+@dataclass(frozen=True)
+class TrainedMode:
+    """A mode as a cell's network gets to see it: ``normalizer`` is trained and in evaluation mode."""
+
+    waveform: Waveform
+    normalizer: nn.Module
 
 
 @dataclass(frozen=True)
@@ -26,12 +36,12 @@ class Inputs:
     Attributes:
         clips: their names.
         levels: dB spectrograms ``[clips, 1, bins, frames]`` by waveform variant.
-        fitted: the modes, fitted to this training set.
+        modes: by name, trained on this training set.
     """
 
     clips: list[str]
     levels: dict[Waveform, Tensor]
-    fitted: Mapping[str, FittedMode]
+    modes: Mapping[str, TrainedMode]
 
     def of(self, mode: str) -> Tensor:
         """What the network is given ``[clips, 1, bins, frames]``."""
@@ -40,11 +50,11 @@ class Inputs:
     @cached_property
     def _given(self) -> dict[str, Tensor]:
         with torch.no_grad():
-            return {mode: each.build()(self.levels[each.waveform]) for mode, each in self.fitted.items()}
+            return {mode: each.normalizer(self.levels[each.waveform]) for mode, each in self.modes.items()}
 
     def untouched(self, mode: str) -> bool:
         """Whether the mode hands the dB spectrogram over as it is."""
-        return torch.equal(self.of(mode), self.levels[self.fitted[mode].waveform])
+        return torch.equal(self.of(mode), self.levels[self.modes[mode].waveform])
 
     def unit(self, mode: str) -> str:
         """What the network's input is measured in."""
@@ -57,7 +67,7 @@ class Inputs:
         that of the raw one.
         """
         found = {}
-        for mode, each in self.fitted.items():
+        for mode, each in self.modes.items():
             untouched = self.untouched(mode)
             if untouched and each.waveform == "raw":
                 continue  # the reference itself
@@ -73,12 +83,32 @@ class Inputs:
         return counts / len(values), edges
 
 
-def take(shards: Shards, fitted: Mapping[str, FittedMode], held_out_fold: int, *, count: int, seed: int = 0) -> Inputs:
+def trained(fitted: FittedMode, cell: StoredCell) -> TrainedMode:
+    """A mode with the state that a cell's training left it in, which is the fitted one where nothing in it is trained.
+
+    Args:
+        fitted: the mode, fitted to the cell's training set.
+        cell: whose weights.
+
+    Raises:
+        IntegrityError: the cell's weights are damaged, or of another normaliser.
+    """
+    normalizer = fitted.build()
+    prefix = "normalizer."
+    state = {name.removeprefix(prefix): value for name, value in weights(cell).items() if name.startswith(prefix)}
+    try:
+        normalizer.load_state_dict(state)
+    except RuntimeError as error:  # names what is missing, left over, or of another shape
+        raise IntegrityError("weights of another normaliser", where=cell.folder / MODEL_FILE, got=error) from error
+    return TrainedMode(fitted.waveform, normalizer.eval())
+
+
+def take(shards: Shards, modes: Mapping[str, TrainedMode], held_out_fold: int, *, count: int, seed: int = 0) -> Inputs:
     """Draw ``count`` clips (or all, where there are fewer) outside the held-out fold, without replacement.
 
     Args:
         shards: the spectrograms.
-        fitted: the modes, fitted for this held-out fold.
+        modes: by name, trained with this fold held out.
         held_out_fold: whose training set is drawn from.
         count: how many.
         seed: of the draw.
@@ -93,4 +123,4 @@ def take(shards: Shards, fitted: Mapping[str, FittedMode], held_out_fold: int, *
         waveform: torch.from_numpy(np.concatenate([shards.load(waveform, fold)[rows[fold]] for fold in folds]))
         for waveform in WAVEFORMS
     }
-    return Inputs(names, levels, fitted)
+    return Inputs(names, levels, modes)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from specnorm.training.scores import log_losses, right
+
 CALIBRATION_BINS = 15  # of equal width, over the probability of the predicted class
 
 _Float = NDArray[np.float64]
@@ -48,12 +50,6 @@ def p_shown(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
-def right(probabilities: _Float, targets: _Int) -> _Float:
-    """1 for each clip whose most probable class is its own, else 0 ``[clips]``."""
-    found: NDArray[np.bool_] = probabilities.argmax(axis=1) == targets
-    return found.astype(np.float64)
-
-
 def _with_count(values: _Float) -> _Float:
     return np.stack([values, np.ones_like(values)], axis=1)
 
@@ -66,11 +62,6 @@ def ratio(over: _Float, under: _Float) -> _Float:
 
 def _mean(sums: _Float) -> _Float:
     return ratio(sums[..., 0], sums[..., 1])
-
-
-def _loss_terms(probabilities: _Float, targets: _Int) -> _Float:
-    likelihood = probabilities[np.arange(len(targets)), targets]
-    return _with_count(-np.log(np.maximum(likelihood, np.finfo(np.float32).tiny)))
 
 
 def _f1_terms(probabilities: _Float, targets: _Int) -> _Float:
@@ -115,7 +106,7 @@ def _recall(sums: _Float) -> _Float:
 METRICS = {
     "accuracy": Metric(lambda probabilities, targets: _with_count(right(probabilities, targets)), _mean),
     "f1_macro": Metric(_f1_terms, _f1, biased=True),
-    "log_loss": Metric(_loss_terms, _mean),
+    "log_loss": Metric(lambda probabilities, targets: _with_count(log_losses(probabilities, targets)), _mean),
     "calibration_error": Metric(_calibration_terms, _calibration, biased=True),
 }
 RECALL = Metric(_recall_terms, _recall)

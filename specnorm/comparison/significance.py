@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from specnorm.comparison.metrics import METRICS, RECALL, Metric, ratio, right
+from specnorm.comparison.metrics import METRICS, RECALL, Metric, ratio
+from specnorm.training.scores import right
 
 LEVEL = 0.95
 POWER = 0.8

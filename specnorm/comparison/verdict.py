@@ -6,31 +6,25 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from specnorm.comparison.metrics import CALIBRATION_BINS, METRICS, points
+from specnorm.comparison.metrics import METRICS, points
 from specnorm.comparison.significance import (
     DRAWS,
     LEVEL,
-    POWER,
     Bootstrap,
     Interval,
     Outcomes,
     PairTests,
     paired_tests,
 )
-from specnorm.files import fingerprint
 from specnorm.normalization.fitted import FittedMode
 from specnorm.normalization.identity import Identity
 from specnorm.shards.store import Shards
 from specnorm.training.cells import StoredCell
-
-FORMAT = 1
-
-_ONE_SEED = "Every cell was trained with one seed: how far another seed would move a mode is not in these figures"
+from specnorm.training.key import CellKey
 
 
 @dataclass(frozen=True)
@@ -62,10 +56,10 @@ class Verdict:
 
 def outcomes(stored: Sequence[StoredCell], shards: Shards) -> Outcomes:
     """The predictions of cells that the comparison has found whole and complete, clip by clip."""
-    by_place = {(cell.metrics["norm"], cell.metrics["seed"], cell.metrics["fold"]): cell for cell in stored}
-    modes, seeds = (list(dict.fromkeys(place[index] for place in by_place)) for index in (0, 1))
+    by_key = {cell.key: cell for cell in stored}
+    modes, seeds = dict.fromkeys(key.norm for key in by_key), dict.fromkeys(key.seed for key in by_key)
     clips = held_out_clips(stored, shards)
-    folds = list(dict.fromkeys(clips["fold"]))
+    folds = [int(fold) for fold in clips["fold"].unique()]
     recordings, _ = pd.factorize(clips["source"])
     return Outcomes(
         targets=clips["target"].to_numpy(np.int64),
@@ -73,7 +67,7 @@ def outcomes(stored: Sequence[StoredCell], shards: Shards) -> Outcomes:
         recordings=recordings.astype(np.int64),
         probabilities={
             mode: np.stack(
-                [np.concatenate([by_place[mode, seed, fold].probabilities for fold in folds]) for seed in seeds]
+                [np.concatenate([by_key[CellKey(mode, fold, seed)].probabilities for fold in folds]) for seed in seeds]
             )
             for mode in modes
         },
@@ -83,7 +77,7 @@ def outcomes(stored: Sequence[StoredCell], shards: Shards) -> Outcomes:
 
 def held_out_clips(stored: Sequence[StoredCell], shards: Shards) -> pd.DataFrame:
     """The clips of the held-out folds, fold by fold in the order of their shards' rows."""
-    folds = sorted({int(cell.metrics["fold"]) for cell in stored})
+    folds = sorted({cell.key.fold for cell in stored})
     return pd.concat([shards.of_fold(fold) for fold in folds], ignore_index=True)
 
 
@@ -99,7 +93,7 @@ def simplest_first(fitted: Mapping[str, FittedMode]) -> list[str]:
     )
 
 
-def decide(
+def compare(
     found: Outcomes, clips: pd.DataFrame, *, simplest: Sequence[str], baseline: str, draws: int = DRAWS
 ) -> Verdict:
     """Estimate, test, and say it.
@@ -188,57 +182,6 @@ def _power(detectable: pd.Series[float]) -> str:
     return f"; this design sees differences of {reach} and cannot tell smaller ones"
 
 
-def cells_digest(cells: Sequence[StoredCell]) -> str:
-    """Of cells' content: what each was computed from, its scores, and the digests of its other files."""
-    return fingerprint([cell.metrics for cell in cells])
-
-
-def document(
-    verdict: Verdict, found: Outcomes, stored: Sequence[StoredCell], *, title: str, dataset: dict[str, Any]
-) -> dict[str, Any]:
-    """The verdict as JSON-like values; ``docs/verdict.md`` describes the fields."""
-    own = verdict.modes.groupby("norm", sort=False)
-    seeds = sorted({int(cell.metrics["seed"]) for cell in stored})
-    return {
-        "format": FORMAT,
-        "title": title,
-        "dataset": {**dataset, "recordings": found.recording_count},
-        "design": {
-            "folds": sorted({int(fold) for fold in found.folds}),
-            "seeds": seeds,
-            "held_out_clips": len(found.targets),
-            "draws": verdict.draws,
-            "level": LEVEL,
-            "power": POWER,
-            "calibration_bins": CALIBRATION_BINS,
-        },
-        "baseline": verdict.baseline,
-        "recommended": verdict.recommended,
-        "recommendation": verdict.recommendation,
-        "caveat": _ONE_SEED if len(seeds) == 1 else None,
-        "modes": [
-            {
-                "norm": mode,
-                "cells": int(rows["cells"].iloc[0]),
-                "sha256": cells_digest([cell for cell in stored if cell.metrics["norm"] == mode]),
-                **{
-                    row["metric"]: {name: _number(row[name]) for name in ("mean", "low", "high", "deviation")}
-                    for row in rows.to_dict("records")
-                },
-            }
-            for mode, rows in own
-        ],
-        "pairs": [_pair_document(row) for row in verdict.pairs.to_dict("records")],
-    }
-
-
-def markdown(verdict: Mapping[str, Any]) -> str:
-    """The recommendation and every pair's sentence as Markdown, from :func:`document`'s values."""
-    said = "\n".join(f"- {pair['sentence']}." for pair in verdict["pairs"])
-    caveat = f"\n{verdict['caveat']}.\n" if verdict["caveat"] else ""
-    return f"**{verdict['recommendation']}.**\n{caveat}" + (f"\n{said}\n" if said else "")
-
-
 def _pairs(modes: list[str], baseline: str) -> list[tuple[str, str]]:
     """Every pair once: those with the baseline first, then the others, the later mode less the earlier one."""
     others = [mode for mode in modes if mode != baseline]
@@ -306,25 +249,3 @@ def _disagreements(found: Outcomes, clips: pd.DataFrame) -> pd.DataFrame:
     hardest_first = table.assign(_right=shares.mean(axis=1)).sort_values(["_right", "clip"]).drop(columns="_right")
     differ = shares.max(axis=1) > shares.min(axis=1)
     return hardest_first[differ.loc[hardest_first.index]].reset_index(drop=True)
-
-
-def _pair_document(row: Mapping[Any, Any]) -> dict[str, Any]:
-    tests = ("p_permutation", "p_adjusted", "p_corrected_t", "detectable")
-    return {
-        "one": row["one"],
-        "other": row["other"],
-        "sentence": row["sentence"],
-        "distinguishable": bool(row["distinguishable"]),
-        **{
-            metric: {name: _number(row[f"{metric}_{name}"]) for name in ("difference", "low", "high")}
-            for metric in METRICS
-        },
-        **{name: _number(row[name]) for name in tests},
-        "only_one_right": int(row["only_one_right"]),
-        "only_other_right": int(row["only_other_right"]),
-    }
-
-
-def _number(value: Any) -> float | None:
-    """A number that JSON can hold: NaN becomes null."""
-    return float(value) if math.isfinite(value) else None

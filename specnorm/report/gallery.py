@@ -4,44 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from specnorm.comparison.checked import Comparison
+from specnorm.comparison.checked import CellTables
 from specnorm.comparison.inputs import UNTOUCHED, Inputs
 from specnorm.comparison.verdict import Verdict
 from specnorm.params import WAVEFORMS, LinearParams, MelParams, Waveform
 from specnorm.report import pictures, sound
+from specnorm.report.example import Example
 from specnorm.report.style import drawn, headline
 from specnorm.statistics.training_set import TrainingStatistics
 
-_LIMITS = (
-    0.5,
-    99.5,
-)  # percentiles that the colours of a spectrogram reach: single cells at the floor would dim the rest
+_LIMITS = (0.5, 99.5)  # percentiles that a spectrogram's colours reach: single values at the floor would dim the rest
 
 _WAVEFORMS: dict[Waveform, tuple[str, str]] = {
-    "raw": ("the waveform as it is", "full scale = 1"), "standardized": ("the waveform, standardised", "deviations")
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Example:
-    """One clip: ``waveforms`` ``[samples]`` by variant; ``row`` is its place among the inputs."""
-
-    name: str
-    label: str
-    row: int
-    waveforms: Mapping[Waveform, NDArray[np.float32]]
+    "raw": ("the waveform as it is", "full scale = 1"),
+    "standardized": ("the waveform, standardised", "deviations"),
+}
 
 
 def figures(
     verdict: Verdict,
-    compared: Comparison,
+    checked: CellTables,
     inputs: Inputs,
     noop: pd.DataFrame,
     statistics: Mapping[Waveform, Sequence[TrainingStatistics]],
@@ -53,7 +41,7 @@ def figures(
 
     Args:
         verdict: of the comparison.
-        compared: the tables.
+        checked: the tables.
         inputs: clips as each mode hands them over.
         noop: from :func:`specnorm.comparison.noop.table`.
         statistics: of every training set, by waveform variant.
@@ -61,12 +49,12 @@ def figures(
         params: the front end.
         labels: the classes in their order.
     """
-    modes = list(dict.fromkeys(compared.cells["norm"]))
+    modes = list(dict.fromkeys(checked.cells["norm"]))
     found = {
         "accuracy": pictures.accuracy(
-            verdict.modes[verdict.modes["metric"] == "accuracy"], compared.cells, chance=1 / len(labels)
+            verdict.modes[verdict.modes["metric"] == "accuracy"], checked.cells, chance=1 / len(labels)
         ),
-        "curves": pictures.training_curves(compared.curves),
+        "curves": pictures.training_curves(checked.curves),
     }
     if len(modes) > 1:
         pairs = verdict.pairs
@@ -86,8 +74,8 @@ def figures(
     if len(noop):
         found["noop"] = pictures.survival(noop)
     for mode in modes:
-        found[f"confusion-{mode}"] = pictures.confusion(compared.confusion, mode, labels)
-    found["time"] = pictures.time_spent(compared.cells)
+        found[f"confusion-{mode}"] = pictures.confusion(checked.confusion, mode, labels)
+    found["time"] = pictures.time_spent(checked.cells)
     return found
 
 
@@ -96,7 +84,7 @@ def one_clip(example: Example, inputs: Inputs, params: LinearParams | MelParams)
     """A clip as both waveforms, and as the spectrogram before and after every mode: a row a waveform variant."""
     after = {
         waveform: [
-            mode for mode in inputs.fitted if inputs.fitted[mode].waveform == waveform and not inputs.untouched(mode)
+            mode for mode in inputs.modes if inputs.modes[mode].waveform == waveform and not inputs.untouched(mode)
         ]
         for waveform in WAVEFORMS
     }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from specnorm.comparison.document import Document
 from specnorm.comparison.metrics import p_shown, points
 from specnorm.report.style import colours
 
@@ -16,24 +16,31 @@ _MOST_CLIPS = 40  # disagreements listed; the file has all
 
 
 def render(
-    document: Mapping[str, Any], figures: Mapping[str, str], *, cells: pd.DataFrame, clips: pd.DataFrame,
-    provenance: Mapping[str, object],
-) -> str:  # fmt: skip
+    document: Document,
+    figures: Mapping[str, str],
+    *,
+    cells: pd.DataFrame,
+    clips: pd.DataFrame,
+    provenance: Mapping[str, str],
+) -> str:
     """The page as HTML.
 
     Args:
-        document: the verdict's, as :func:`specnorm.comparison.verdict.document` gives it.
+        document: the verdict's.
         figures: SVG by name.
         cells: a row a cell.
         clips: what the modes disagree on, a row a clip.
         provenance: what else a reader must know to trust or repeat the run, shown as it is.
     """
     environment = Environment(
-        loader=PackageLoader("specnorm.report", "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=PackageLoader("specnorm.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {"points": _points, "change": _change, "number": _number, "p": _p}
-    modes = [mode["norm"] for mode in document["modes"]]
+    modes = [mode.norm for mode in document.modes]
     return environment.get_template("report.html").render(
         verdict=document,
         modes=modes,

@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from pydantic import ValidationError
+
+from specnorm.comparison.document import Document
 from specnorm.errors import IntegrityError
-from specnorm.files import check_file, read_json, read_manifest, write_bytes, write_json
+from specnorm.files import check_file, read_checked, read_manifest, write_bytes, write_json
 
 FORMAT = 1
 MANIFEST, VERDICT, REPORT, FIGURES = "manifest.json", "verdict.json", "report.html", "figures"
@@ -20,7 +22,7 @@ class Results:
     """A checked folder: ``verdict`` is what ``docs/verdict.md`` describes."""
 
     folder: Path
-    verdict: dict[str, Any]
+    verdict: Document
     files: list[str]  # below the folder, in order
 
 
@@ -44,11 +46,21 @@ def read(folder: Path) -> Results:
     """Read results after every file's digest was checked.
 
     Raises:
-        IntegrityError: there are none, or a file is missing or is not the one that was written; the message names it.
+        IntegrityError: there are none, or a file is missing or is not the one that was written, or the verdict lacks a
+            field or has one of another type; the message names the file.
     """
     digests = read_manifest(folder / MANIFEST, format=FORMAT).get("sha256")
     if not isinstance(digests, dict):
         raise IntegrityError("damaged manifest", where=folder / MANIFEST, expected="a digest of every file")
     for name, digest in digests.items():
         check_file(folder / name, digest)
-    return Results(folder, read_json(folder / VERDICT), sorted(digests))
+    return Results(folder, _verdict(folder / VERDICT, digests.get(VERDICT)), sorted(digests))
+
+
+def _verdict(path: Path, sha256: object) -> Document:
+    try:
+        return Document.model_validate_json(read_checked(path, sha256))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the whole"
+        raise IntegrityError("damaged verdict", where=path, got=f"{place}: {first['msg']}") from error

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pandas as pd
 
+from specnorm.comparison.document import Document, Estimate, Mode
 from specnorm.comparison.metrics import METRICS, points
 
 _PARTS = {"mean": "mean", "deviation": "sd", "low": "low", "high": "high"}  # the verdict's words and those shown
 _FLAT = ("accuracy_mean", "accuracy_sd", "accuracy_low", "accuracy_high", "f1_macro_mean", "log_loss_mean")
 
 
-def numbers(mode: dict[str, Any]) -> dict[str, float | None]:
+def numbers(mode: Mode) -> dict[str, float | None]:
     """A mode of a verdict's document, flat: ``accuracy_mean``, ``accuracy_sd``, ``accuracy_low``, ..."""
-    return {f"{metric}_{shown}": mode[metric][part] for metric in METRICS for part, shown in _PARTS.items()}
+    return {
+        f"{metric}_{shown}": getattr(getattr(mode, metric), part)
+        for metric in METRICS
+        for part, shown in _PARTS.items()
+    }
 
 
-def summary(document: dict[str, Any]) -> pd.DataFrame:
+def summary(document: Document) -> pd.DataFrame:
     """A row a mode: ``norm``, ``cells``, then its :func:`numbers`, NaN where there is none."""
-    modes = document["modes"]
-    values = pd.DataFrame([numbers(mode) for mode in modes], dtype=float)
-    return pd.concat([pd.DataFrame([{"norm": mode["norm"], "cells": mode["cells"]} for mode in modes]), values], axis=1)
+    values = pd.DataFrame([numbers(mode) for mode in document.modes], dtype=float)
+    names = pd.DataFrame([{"norm": mode.norm, "cells": mode.cells} for mode in document.modes])
+    return pd.concat([names, values], axis=1)
 
 
 def flat(table: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -33,19 +37,41 @@ def flat(table: pd.DataFrame) -> dict[str, dict[str, float]]:
     }
 
 
-def summary_markdown(document: dict[str, Any]) -> str:
+def markdown(document: Document, cells: pd.DataFrame) -> str:
+    """All of it as Markdown: the verdict, the modes, the no-op check, and a row a cell.
+
+    Args:
+        document: the verdict's.
+        cells: a row a cell.
+    """
+    effects = "\n".join(f"- {effect.sentence}." for effect in document.noop.effects)
+    check = f"\n## What the first normalisation layer leaves of each mode\n\n{effects}\n" if effects else ""
+    return (
+        f"# {document.title}\n\n## Verdict\n\n{verdict_markdown(document)}\n## Modes\n\n"
+        f"{summary_markdown(document)}\n{check}\n## Cells\n\n{cells_markdown(cells)}\n"
+    )
+
+
+def verdict_markdown(document: Document) -> str:
+    """The recommendation and every pair's sentence as Markdown."""
+    said = "\n".join(f"- {pair.sentence}." for pair in document.pairs)
+    caveat = f"\n{document.caveat}.\n" if document.caveat else ""
+    return f"**{document.recommendation}.**\n{caveat}" + (f"\n{said}\n" if said else "")
+
+
+def summary_markdown(document: Document) -> str:
     """The modes of a verdict's document as a Markdown table, each metric's mean with its 95 % interval."""
     rows = []
-    for mode in document["modes"]:
-        deviation = mode["accuracy"]["deviation"]
+    for mode in document.modes:
+        deviation = mode.accuracy.deviation
         row = {
-            "norm": mode["norm"],
-            "cells": mode["cells"],
-            "accuracy (%)": _interval(mode["accuracy"], 1),
+            "norm": mode.norm,
+            "cells": mode.cells,
+            "accuracy (%)": _interval(mode.accuracy, 1),
             "deviation over cells": "" if deviation is None else f"{points(deviation):.1f}",
-            "macro F1 (%)": _interval(mode["f1_macro"], 1),
-            "log loss (nats)": _interval(mode["log_loss"], 3, share=False),
-            "calibration error (%)": _interval(mode["calibration_error"], 1),
+            "macro F1 (%)": _interval(mode.f1_macro, 1),
+            "log loss (nats)": _interval(mode.log_loss, 3, share=False),
+            "calibration error (%)": _interval(mode.calibration_error, 1),
         }
         rows.append(row)
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
@@ -56,9 +82,8 @@ def cells_markdown(cells: pd.DataFrame) -> str:
     return cells.to_markdown(index=False, floatfmt=".4f")
 
 
-def _interval(found: dict[str, float | None], digits: int, *, share: bool = True) -> str:
-    value, low, high = (found[name] for name in ("mean", "low", "high"))
-    if value is None or low is None or high is None:
+def _interval(found: Estimate, digits: int, *, share: bool = True) -> str:
+    if found.mean is None or found.low is None or found.high is None:
         return ""
-    value, low, high = (points(each) if share else each for each in (value, low, high))
+    value, low, high = (points(each) if share else each for each in (found.mean, found.low, found.high))
     return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"

@@ -7,6 +7,7 @@ import re
 import tempfile
 import warnings
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
 
 from specnorm.classifier.module import Classifier
-from specnorm.comparison.verdict import cells_digest
+from specnorm.comparison.document import Document, cells_digest
 from specnorm.errors import ResourceError
 from specnorm.files import fingerprint
 from specnorm.report.results import Results
@@ -55,9 +56,9 @@ def register(
     Raises:
         ResourceError: the store cannot be reached or written, or the model is none that can be exported.
     """
-    if len(results.verdict["modes"]) == 1:
+    if len(results.verdict.modes) == 1:
         return None
-    own = [cell for cell in cells if cell.metrics["norm"] == results.verdict["recommended"]]
+    own = [cell for cell in cells if cell.key.norm == results.verdict.recommended]
     data = dataset_name(params)
     name = re.sub(r"[^\w .-]", "-", f"{store.experiment}-{data}-classifier")  # fit for a name and for a query
     with opened(store) as (client, experiment):
@@ -74,18 +75,18 @@ def _version(
     experiment: Experiment,
     name: str,
     cells: list[StoredCell],
-    verdict: dict[str, Any],
+    verdict: Document,
     load: Callable[[StoredCell], Classifier],
 ) -> str:
     """The number of the version with the first cell's model, which is made where there is none."""
-    cell, classes = cells[0], verdict["dataset"]["classes"]
+    cell, classes = cells[0], list(verdict.dataset.classes)
     mark = fingerprint(["champion", _LAYOUT, cells_digest([cell]), classes])
     known = client.search_model_versions(f"name = '{name}' and tags.`{FINGERPRINT}` = '{mark}'")
     if known:
         return str(known[0].version)
     classifier = load(cell)
-    facts = {name: cell.metrics[name] for name in ("norm", "fold", "seed")}
-    parent = mode_fingerprint(next(mode for mode in verdict["modes"] if mode["norm"] == facts["norm"]))
+    facts = asdict(cell.key)
+    parent = mode_fingerprint(verdict.mode(cell.key.norm))
     runs = [runs_with(client, experiment, each)[0].info.run_id for each in (cell_fingerprint(parent, cell), parent)]
     metadata = {**facts, "classes": classes, "sample_rate": classifier.front_end.params.sample_rate}
     model = _logged(client, experiment, runs, mark, classifier, metadata)
@@ -158,14 +159,14 @@ def _save(place: Path, model: LoggedModel, run_id: str, classifier: Classifier, 
     described.save(str(place / "MLmodel"))
 
 
-def _description(cell: StoredCell, classifier: Classifier, verdict: dict[str, Any]) -> str:
+def _description(cell: StoredCell, classifier: Classifier, verdict: Document) -> str:
     front_end = classifier.front_end.params
-    norm, fold, seed, accuracy, clips = (cell.metrics[name] for name in ("norm", "fold", "seed", "accuracy", "clips"))
+    key, accuracy, clips = cell.key, cell.metrics["accuracy"], cell.metrics["clips"]
     return (
-        f"Normalisation mode **{norm}**, the recommended one of: {verdict['title']}. {verdict['recommendation']}.\n\n"
-        f"Trained with fold {fold} held out, seed {seed}: the cell that stands first in the protocol, not the one with "
-        "the best accuracy, which would be a choice by test data. "
-        f"Accuracy on the {clips} clips of fold {fold}: {accuracy:.4f}.\n\n"
+        f"Normalisation mode **{key.norm}**, the recommended one of: {verdict.title}. {verdict.recommendation}.\n\n"
+        f"Trained with fold {key.fold} held out, seed {key.seed}: the cell that stands first in the protocol, "
+        "not the one with the best accuracy, which would be a choice by test data. "
+        f"Accuracy on the {clips} clips of fold {key.fold}: {accuracy:.4f}.\n\n"
         f"Input: mono waveforms at {front_end.sample_rate} Hz, float32 `[clips, {front_end.samples}]`, full scale 1. "
-        f"Output: probabilities `[clips, {len(verdict['dataset']['classes'])}]` in the order of the tag `classes`."
+        f"Output: probabilities `[clips, {len(verdict.dataset.classes)}]` in the order of the tag `classes`."
     )

@@ -15,7 +15,7 @@ from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric,
 from mlflow.tracking import MlflowClient
 from pydantic import TypeAdapter
 
-from specnorm.comparison.verdict import cells_digest
+from specnorm.comparison.document import Mode, cells_digest
 from specnorm.datasets import naming
 from specnorm.datasets.urls import visible_url
 from specnorm.errors import IntegrityError
@@ -68,14 +68,14 @@ def sync(
     """
     _check(results, cells)
     with opened(store) as (client, experiment):
-        if len(results.verdict["modes"]) > 1 or _NOTE not in experiment.tags:
+        if len(results.verdict.modes) > 1 or _NOTE not in experiment.tags:
             client.set_experiment_tag(experiment.experiment_id, _NOTE, shown.summary(results.verdict))
         added = known = 0
-        for mode in results.verdict["modes"]:
-            own = [cell for cell in cells if cell.metrics["norm"] == mode["norm"]]
+        for mode in results.verdict.modes:
+            own = [cell for cell in cells if cell.key.norm == mode.norm]
             parent = _mode_run(mode, own, results, params, tags)
             parent_id, new = parent.ensure(client, experiment)
-            _refresh(client, parent_id, results, mode["norm"], own)
+            _refresh(client, parent_id, results, mode.norm, own)
             added, known = added + new, known + (not new)
             for cell in own:
                 child = _cell_run(cell, parent, parent_id, results, sources(cell))
@@ -84,9 +84,9 @@ def sync(
     return added, known
 
 
-def mode_fingerprint(mode: dict[str, Any]) -> str:
+def mode_fingerprint(mode: Mode) -> str:
     """Of a mode's run: the content of its cells, and the figures that were made of them."""
-    return fingerprint(["mode", _LAYOUT, mode["norm"], mode["sha256"], numbers(mode)])
+    return fingerprint(["mode", _LAYOUT, mode.norm, mode.sha256, numbers(mode)])
 
 
 def cell_fingerprint(parent: str, cell: StoredCell) -> str:
@@ -145,20 +145,20 @@ class _Run:
 
 
 def _check(results: Results, cells: list[StoredCell]) -> None:
-    compared = {mode["norm"]: mode["sha256"] for mode in results.verdict["modes"]}
-    norms = dict.fromkeys(cell.metrics["norm"] for cell in cells)
-    found = {norm: cells_digest([cell for cell in cells if cell.metrics["norm"] == norm]) for norm in norms}
+    compared = {mode.norm: mode.sha256 for mode in results.verdict.modes}
+    norms = dict.fromkeys(cell.key.norm for cell in cells)
+    found = {norm: cells_digest([cell for cell in cells if cell.key.norm == norm]) for norm in norms}
     if compared != found:
         raise IntegrityError("a comparison of other cells", where=results.folder, expected=found, got=compared)
 
 
 def _mode_run(
-    mode: dict[str, Any], cells: list[StoredCell], results: Results, params: dict[str, Any], tags: dict[str, str]
+    mode: Mode, cells: list[StoredCell], results: Results, params: dict[str, Any], tags: dict[str, str]
 ) -> _Run:
-    norm = mode["norm"]
+    norm = mode.norm
     scores = {f"cv/{name}": value for name, value in numbers(mode).items() if value is not None}
     histories = pd.concat([cell.history for cell in cells]).groupby("epoch", as_index=False)
-    clips = results.verdict["dataset"]["clips"]
+    clips = results.verdict.dataset.clips
     return _Run(
         name=norm,
         fingerprint=mode_fingerprint(mode),
@@ -173,14 +173,13 @@ def _mode_run(
 
 
 def _cell_run(cell: StoredCell, parent: _Run, parent_id: str, results: Results, sources: dict[str, Path]) -> _Run:
-    norm, fold, seed = (cell.metrics[name] for name in ("norm", "fold", "seed"))
     (whole,) = parent.datasets
-    name, clips = whole.dataset.name, results.verdict["dataset"]["clips"]
+    name, clips = whole.dataset.name, results.verdict.dataset.clips
     held_out = cell.metrics["clips"]
     return _Run(
-        name=f"{norm} fold {fold} seed {seed}",
+        name=str(cell.key),
         fingerprint=cell_fingerprint(parent.fingerprint, cell),
-        params=parent.params | _facts([cell]) | {"fold": fold, "seed": seed},
+        params=parent.params | _facts([cell]) | {"fold": cell.key.fold, "seed": cell.key.seed},
         tags=parent.tags | {"kind": "cell", _PARENT: parent_id},
         metrics=[
             *_curves(cell.history),
@@ -188,8 +187,8 @@ def _cell_run(cell: StoredCell, parent: _Run, parent_id: str, results: Results, 
             ("test/loss", cell.metrics["loss"], 0),
         ],
         datasets=[
-            _dataset(f"{name}-without-fold{fold}", clips - held_out, "training", results),
-            _dataset(f"{name}-fold{fold}", held_out, "validation", results),
+            _dataset(f"{name}-without-fold{cell.key.fold}", clips - held_out, "training", results),
+            _dataset(f"{name}-fold{cell.key.fold}", held_out, "validation", results),
         ],
         artifacts=sources,
     )
@@ -206,7 +205,7 @@ def _settings(
         "norm": norm,
         **every,
         **own[norm],
-        "dataset.digest": results.verdict["dataset"]["digest"],
+        "dataset.digest": results.verdict.dataset.digest,
         "spectrogram.fingerprint": cells[0].metrics["front_end"],
         "git.commit": tags["mlflow.source.git.commit"],
         _EXPERIMENT: tags[_EXPERIMENT],
@@ -233,7 +232,7 @@ def _curves(history: pd.DataFrame) -> list[tuple[str, float, int]]:
 def _dataset(name: str, clips: int, context: str, results: Results) -> DatasetInput:
     dataset = Dataset(
         name=name,
-        digest=results.verdict["dataset"]["digest"][:_DIGEST_LENGTH],
+        digest=results.verdict.dataset.digest[:_DIGEST_LENGTH],
         source_type="local",
         source=json.dumps({"uri": "data/spectrograms"}),
         profile=json.dumps({"num_rows": clips}),
@@ -242,7 +241,7 @@ def _dataset(name: str, clips: int, context: str, results: Results) -> DatasetIn
 
 
 def _colour(norm: str, results: Results) -> str:
-    return colours([mode["norm"] for mode in results.verdict["modes"]])[norm]
+    return colours([mode.norm for mode in results.verdict.modes])[norm]
 
 
 def _refresh(client: MlflowClient, run_id: str, results: Results, norm: str, cells: list[StoredCell]) -> None:
@@ -250,7 +249,7 @@ def _refresh(client: MlflowClient, run_id: str, results: Results, norm: str, cel
     current = fingerprint([_LAYOUT, sha256_file(results.folder / MANIFEST)])  # of the verdict and of all its files
     known = client.get_run(run_id).data.tags.get(_COMPARISON)
     # One mode alone has nothing to add to what a comparison said of it.
-    if known == current or (known is not None and len(results.verdict["modes"]) == 1):
+    if known == current or (known is not None and len(results.verdict.modes) == 1):
         return
     for name in results.files:
         if name == REPORT or name.startswith(f"{FIGURES}/"):

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from specnorm.comparison.document import Document
 from specnorm.report.tables import summary_markdown
 
 
-def summary(verdict: dict[str, Any]) -> str:
+def summary(verdict: Document) -> str:
     """The comparison in Markdown: what was compared, what is recommended, a row a mode."""
-    caveat = f"\n\n{verdict['caveat']}." if verdict["caveat"] else ""
-    return f"### {verdict['title']}\n\n{verdict['recommendation']}.{caveat}\n\n{summary_markdown(verdict)}\n"
+    caveat = f"\n\n{verdict.caveat}." if verdict.caveat else ""
+    return f"### {verdict.title}\n\n{verdict.recommendation}.{caveat}\n\n{summary_markdown(verdict)}\n"
 
 
-def note(verdict: dict[str, Any], mode: str) -> str:
+def note(verdict: Document, mode: str) -> str:
     """What the verdict says of one mode, in Markdown."""
-    place = "is the recommended mode" if mode == verdict["recommended"] else "is not the recommended mode"
-    pairs = [pair["sentence"] for pair in verdict["pairs"] if mode in (pair["one"], pair["other"])]
-    lines = [f"`{mode}` {place}. {verdict['recommendation']}.", "", *(f"- {sentence}." for sentence in pairs)]
+    place = "is the recommended mode" if mode == verdict.recommended else "is not the recommended mode"
+    pairs = [pair.sentence for pair in verdict.pairs if mode in (pair.one, pair.other)]
+    lines = [f"`{mode}` {place}. {verdict.recommendation}.", "", *(f"- {sentence}." for sentence in pairs)]
     return "\n".join(lines).strip() + "\n"

@@ -18,13 +18,14 @@ from specnorm.files import atomic_path, read_checked, read_json, sha256_file, wr
 from specnorm.params import Waveform
 from specnorm.shards.store import Shards
 from specnorm.training.batches import Clips
+from specnorm.training.key import CellKey
 from specnorm.training.loop import Result, score
 
-MODEL = "model.safetensors"
-HISTORY = "history.csv"
-PREDICTIONS = "predictions.parquet"
-METRICS = "metrics.json"
-RUN = "run.json"
+MODEL_FILE = "model.safetensors"
+HISTORY_FILE = "history.csv"
+PREDICTIONS_FILE = "predictions.parquet"
+METRICS_FILE = "metrics.json"
+RUN_FILE = "run.json"
 PROBABILITY = "probability_"  # a column a class: probability_0, probability_1, ... in the order of the targets
 
 
@@ -37,6 +38,19 @@ class StoredCell:
     predictions: pd.DataFrame  # clip, target, probability_0, ...
     metrics: dict[str, Any]
     run: dict[str, Any]
+
+    @property
+    def key(self) -> CellKey:
+        """Which cell it is.
+
+        Raises:
+            IntegrityError: its metrics do not say that.
+        """
+        try:
+            return CellKey.of(self.metrics)
+        except ValueError as error:
+            where, expected = self.folder / METRICS_FILE, "a mode's name, a fold and a seed"
+            raise IntegrityError("damaged cell", where=where, expected=expected, got=error) from error
 
     @property
     def probabilities(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -65,22 +79,25 @@ def write(folder: Path, result: Result, held_out: Clips, identity: dict[str, Any
         identity: which cell this is (norm, fold, seed, ...) and a ``fingerprint`` of what it was computed from.
         run: how it was run: device, seconds, versions; two runs of one cell may differ in it.
     """
-    (folder / METRICS).unlink(missing_ok=True)  # until the new cell is whole there is none
+    (folder / METRICS_FILE).unlink(missing_ok=True)  # until the new cell is whole there is none
     state = {name: tensor.contiguous() for name, tensor in result.model.state_dict().items()}
-    write_bytes(folder / MODEL, save(state, {"fingerprint": identity["fingerprint"]}))
-    with atomic_path(folder / HISTORY) as partial:
+    write_bytes(folder / MODEL_FILE, save(state, {"fingerprint": identity["fingerprint"]}))
+    with atomic_path(folder / HISTORY_FILE) as partial:
         pd.DataFrame(result.history).astype({"epoch": int}).to_csv(partial, index=False)
     columns = {f"{PROBABILITY}{index}": column for index, column in enumerate(result.probabilities.numpy().T)}
     table = pd.DataFrame({"clip": held_out.names, "target": held_out.targets.numpy(), **columns})
-    with atomic_path(folder / PREDICTIONS) as partial:
+    with atomic_path(folder / PREDICTIONS_FILE) as partial:
         table.to_parquet(partial, index=False)
-    write_json(folder / RUN, run)
+    write_json(folder / RUN_FILE, run)
     final = score(result.probabilities, held_out.targets)
-    digests = {name: sha256_file(folder / name) for name in (MODEL, HISTORY, PREDICTIONS)}
+    digests = {name: sha256_file(folder / name) for name in (MODEL_FILE, HISTORY_FILE, PREDICTIONS_FILE)}
     metrics = {
-        "accuracy": final["valid_accuracy"], "loss": final["valid_loss"], "clips": len(held_out), "sha256": digests
-    }  # fmt: skip
-    write_json(folder / METRICS, {**identity, **metrics})
+        "accuracy": final["valid_accuracy"],
+        "loss": final["valid_loss"],
+        "clips": len(held_out),
+        "sha256": digests,
+    }
+    write_json(folder / METRICS_FILE, {**identity, **metrics})
 
 
 def read(folder: Path) -> StoredCell:
@@ -89,12 +106,12 @@ def read(folder: Path) -> StoredCell:
     Raises:
         IntegrityError: a file of it is missing, damaged, or not the one that was written with ``metrics.json``.
     """
-    metrics, run = _mapping(folder / METRICS), _mapping(folder / RUN)
-    if not (folder / MODEL).is_file():
-        raise IntegrityError("missing file", where=folder / MODEL)
+    metrics, run = _mapping(folder / METRICS_FILE), _mapping(folder / RUN_FILE)
+    if not (folder / MODEL_FILE).is_file():
+        raise IntegrityError("missing file", where=folder / MODEL_FILE)
     history, predictions = (
         reader(io.BytesIO(_checked(folder / name, metrics)))
-        for name, reader in ((HISTORY, pd.read_csv), (PREDICTIONS, pd.read_parquet))
+        for name, reader in ((HISTORY_FILE, pd.read_csv), (PREDICTIONS_FILE, pd.read_parquet))
     )
     return StoredCell(folder, history, predictions, metrics, run)
 
@@ -105,7 +122,7 @@ def weights(cell: StoredCell) -> dict[str, Tensor]:
     Raises:
         IntegrityError: the file is missing, damaged, or not the one that the cell was written with.
     """
-    path = cell.folder / MODEL
+    path = cell.folder / MODEL_FILE
     state: dict[str, Tensor] = load(_checked(path, cell.metrics))
     return state
 

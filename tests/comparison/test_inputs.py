@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
 from specnorm.comparison import inputs
-from specnorm.comparison.inputs import Inputs
+from specnorm.comparison.inputs import Inputs, TrainedMode
+from specnorm.errors import IntegrityError
 from specnorm.normalization import fitted
+from specnorm.normalization.base import Normalizer, Options
 from specnorm.normalization.fitted import FittedMode
 from specnorm.shards.store import Shards, open_shards
+from specnorm.training.cells import StoredCell
 from tests import made_up
 
 MODES = ("none", "waveform", "global_raw", "channel_raw", "global", "channel")
@@ -32,13 +38,58 @@ def shards(workspace: Path) -> Shards:
 
 
 @pytest.fixture(scope="module")
-def modes(workspace: Path) -> dict[str, FittedMode]:
+def fits(workspace: Path) -> dict[str, FittedMode]:
     return {mode: fitted.read(workspace / f"data/normalizers/{mode}/fold-2.json") for mode in MODES}
 
 
 @pytest.fixture(scope="module")
-def taken(shards: Shards, modes: dict[str, FittedMode]) -> Inputs:
+def modes(workspace: Path, shards: Shards, fits: dict[str, FittedMode]) -> dict[str, TrainedMode]:
+    """Nothing in these is trained."""
+
+    def cell(mode: str) -> StoredCell:
+        return made_up.write_cell(workspace / "cells", shards, mode, 2, trained=fits[mode].build())
+
+    return {mode: inputs.trained(fit, cell(mode)) for mode, fit in fits.items()}
+
+
+@pytest.fixture(scope="module")
+def taken(shards: Shards, modes: dict[str, TrainedMode]) -> Inputs:
     return inputs.take(shards, modes, 2, count=16)
+
+
+class Learned(Normalizer):
+    """Adds what training finds best, and drops values while it does."""
+
+    kind = "learned_in_a_test"
+    version, cost, family = 1, 50, "learned"
+
+    def __init__(self, bins: int, options: Options | None = None) -> None:
+        super().__init__(bins, options)
+        self.shift = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.dropout(x, 0.5, self.training) + self.shift
+
+
+def test_a_mode_that_is_trained_is_shown_as_its_training_left_it(
+    tmp_path: Path, shards: Shards, fits: dict[str, FittedMode]
+) -> None:
+    """A regression: it was shown as it was fitted, and as it is while the network is trained."""
+    fit = dataclasses.replace(fits["none"], mode="learned", kind=Learned.kind, state={"shift": [0.0]})
+    normalizer = fit.build()
+    with torch.no_grad():
+        normalizer.get_parameter("shift").fill_(3.0)
+    cell = made_up.write_cell(tmp_path, shards, "learned", 2, trained=normalizer)
+    taken = inputs.take(shards, {"learned": inputs.trained(fit, cell)}, 2, count=16)
+    torch.testing.assert_close(taken.of("learned"), taken.levels["raw"] + 3, rtol=0, atol=0)
+    assert not taken.of("learned").requires_grad
+
+
+def test_weights_of_another_mode_are_named(tmp_path: Path, shards: Shards, fits: dict[str, FittedMode]) -> None:
+    cell = made_up.write_cell(tmp_path, shards, "global", 2, trained=fits["global"].build())
+    for mode in ("none", "channel"):
+        with pytest.raises(IntegrityError, match=r"weights of another normaliser in .*global/fold-2/seed-0/model"):
+            inputs.trained(fits[mode], cell)
 
 
 def test_clips_are_of_the_training_folds_and_no_clip_twice(taken: Inputs, shards: Shards) -> None:
@@ -56,7 +107,7 @@ def test_levels_are_those_of_the_named_clips(taken: Inputs, shards: Shards) -> N
             np.testing.assert_array_equal(level.numpy(), stored)
 
 
-def test_a_small_training_set_is_taken_whole(shards: Shards, modes: dict[str, FittedMode]) -> None:
+def test_a_small_training_set_is_taken_whole(shards: Shards, modes: dict[str, TrainedMode]) -> None:
     everything = inputs.take(shards, modes, 2, count=10**6)
     assert sorted(everything.clips) == sorted(shards.clips.loc[shards.clips["fold"] != 2, "clip"])
     values = everything.of("global")
@@ -64,7 +115,7 @@ def test_a_small_training_set_is_taken_whole(shards: Shards, modes: dict[str, Fi
     assert float(values.std()) == pytest.approx(1, abs=1e-4)
 
 
-def test_the_draw_is_the_seeds(shards: Shards, modes: dict[str, FittedMode], taken: Inputs) -> None:
+def test_the_draw_is_the_seeds(shards: Shards, modes: dict[str, TrainedMode], taken: Inputs) -> None:
     assert inputs.take(shards, modes, 2, count=16).clips == taken.clips
     assert inputs.take(shards, modes, 2, count=16, seed=1).clips != taken.clips
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 from pathlib import Path
 
@@ -12,11 +10,9 @@ import pandas as pd
 import pytest
 
 from specnorm.comparison import verdict
-from specnorm.comparison.metrics import METRICS
 from specnorm.comparison.significance import Interval, Outcomes, PairTests
 from specnorm.comparison.verdict import Verdict
 from specnorm.normalization.fitted import FittedMode
-from specnorm.report import tables
 from specnorm.shards.store import Shards
 from specnorm.training.cells import StoredCell
 from tests import made_up
@@ -42,7 +38,7 @@ def found(stored: list[StoredCell], shards: Shards) -> Outcomes:
 @pytest.fixture(scope="module")
 def decided(found: Outcomes, stored: list[StoredCell], shards: Shards) -> Verdict:
     clips = verdict.held_out_clips(stored, shards)
-    return verdict.decide(found, clips, simplest=MODES, baseline="none", draws=500)
+    return verdict.compare(found, clips, simplest=MODES, baseline="none", draws=500)
 
 
 def test_predictions_stand_beside_their_own_clips(found: Outcomes, stored: list[StoredCell], shards: Shards) -> None:
@@ -101,7 +97,7 @@ def test_a_baseline_that_was_not_compared_gives_way_to_the_simplest(
     found: Outcomes, stored: list[StoredCell], shards: Shards, asked: str, used: str
 ) -> None:
     clips = verdict.held_out_clips(stored, shards)
-    decided = verdict.decide(found, clips, simplest=MODES, baseline=asked, draws=100)
+    decided = verdict.compare(found, clips, simplest=MODES, baseline=asked, draws=100)
     assert decided.baseline == used
     assert set(decided.pairs["other"][:3]) == {used}
     assert set(decided.classes["baseline"]) == {used}
@@ -207,55 +203,6 @@ def test_simpler_is_fewer_values_and_then_an_untouched_waveform() -> None:
     assert verdict.simplest_first(modes) == order
 
 
-def test_the_document_is_json_without_holes(decided: Verdict, found: Outcomes, stored: list[StoredCell]) -> None:
-    document = verdict.document(decided, found, stored, title="A title", dataset={"clips": 21})
-    again = json.loads(json.dumps(document, allow_nan=False))
-    assert again == document
-    assert [mode["norm"] for mode in again["modes"]] == MODES
-    assert set(again["modes"][0]) == {"norm", "cells", "sha256", *METRICS}
-    assert again["caveat"].startswith("Every cell was trained with one seed")
-    assert again["design"]["draws"] == 500
-    assert again["design"]["folds"] == [1, 2, 3]
-    assert again["dataset"] == {"clips": 21, "recordings": 12}
-    assert len(again["pairs"]) == 6
-    text = verdict.markdown(again)
-    assert text.startswith(f"**{decided.recommendation}.**")
-    assert text.count("\n- ") == 6
-
-
-def test_one_mode_and_one_cell_have_no_pairs_and_no_deviation(tmp_path: Path, shards: Shards) -> None:
-    cells = [made_up.write_cell(tmp_path, shards, "global", 1)]
-    outcomes = verdict.outcomes(cells, shards)
-    clips = verdict.held_out_clips(cells, shards)
-    alone = verdict.decide(outcomes, clips, simplest=["global"], baseline="none", draws=100)
-    document = verdict.document(alone, outcomes, cells, title="One", dataset={})
-    assert document["pairs"] == []
-    assert document["modes"][0]["accuracy"]["deviation"] is None
-    assert len(alone.classes) == len(alone.clips) == 0
-    summary = tables.summary(document)
-    assert math.isnan(summary["accuracy_sd"][0])
-    assert "accuracy_sd" not in tables.flat(summary)["global"]
-    assert "nan" not in tables.summary_markdown(document).lower()
-
-
-def test_several_seeds_have_no_caveat(tmp_path: Path, shards: Shards) -> None:
-    cells = [made_up.write_cell(tmp_path, shards, "none", 1, seed) for seed in (3, 1)]
-    outcomes = verdict.outcomes(cells, shards)
-    alone = verdict.decide(
-        outcomes, verdict.held_out_clips(cells, shards), simplest=["none"], baseline="none", draws=50
-    )
-    document = verdict.document(alone, outcomes, cells, title="Two", dataset={})
-    assert document["caveat"] is None
-    assert document["design"]["seeds"] == [1, 3]
-
-
-def test_a_cell_of_another_content_changes_the_modes_digest(stored: list[StoredCell]) -> None:
-    own = stored[:3]
-    changed = dataclasses.replace(own[1], metrics={**own[1].metrics, "loss": 0.1})
-    assert verdict.cells_digest(own) == verdict.cells_digest(list(own))
-    assert verdict.cells_digest([own[0], changed, own[2]]) != verdict.cells_digest(own)
-
-
 def test_equal_differences_are_shown_alike() -> None:
     """Five clips of 400 are 1.25 points either way, whatever float64 makes of it."""
     up, down = 0.8050 - 0.7925, 0.7800 - 0.7925
@@ -264,20 +211,3 @@ def test_equal_differences_are_shown_alike() -> None:
         for value in (up, down)
     ]
     assert shown[0] == shown[1]
-
-
-def test_tables_say_what_the_verdict_says(decided: Verdict, found: Outcomes, stored: list[StoredCell]) -> None:
-    document = verdict.document(decided, found, stored, title="A title", dataset={})
-    summary = tables.summary(document)
-    assert list(summary["norm"]) == MODES
-    assert summary["accuracy_mean"][0] == pytest.approx(4 / 7, rel=1e-12)
-    flat = tables.flat(summary)
-    assert list(flat) == MODES
-    assert flat["none"]["accuracy_mean"] == 0.571429
-    assert len(json.dumps(flat, allow_nan=False)) < 1000  # `dvc exp show` makes a column of each
-    lines = tables.summary_markdown(document).splitlines()
-    assert len(lines) == 2 + len(MODES)
-    assert {line.count("|") for line in lines} == {8}
-    row = summary.iloc[0]
-    shown = f"57.1 ({100 * row['accuracy_low']:.1f} to {100 * row['accuracy_high']:.1f})"
-    assert shown in lines[2]

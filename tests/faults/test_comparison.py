@@ -82,7 +82,7 @@ def test_predictions_that_are_not_this_folds(
     stored: list[StoredCell], shards: Shards, change: Callable[[pd.DataFrame], pd.DataFrame], message: str
 ) -> None:
     with pytest.raises(IntegrityError, match=message) as caught:
-        checked.compare(spoil(stored, change), shards)
+        checked.check(spoil(stored, change), shards)
     assert "/".join(FIFTH) in str(caught.value)
     assert caught.value.exit_code == 4
 
@@ -96,27 +96,27 @@ def test_a_cell_of_other_settings(stored: list[StoredCell], shards: Shards, name
     other = {"norm": "none", "seed": 7}.get(name, "other")
     stored[4].metrics[name] = other
     with pytest.raises(IntegrityError, match=message):
-        checked.compare(stored, shards)
+        checked.check(stored, shards)
 
 
 @pytest.mark.parametrize("name", ["dataset", "front_end", "model", "train"])
 def test_the_folder_of_the_odd_one_is_named(stored: list[StoredCell], shards: Shards, name: str) -> None:
     stored[4].metrics[name] = "other"
     with pytest.raises(IntegrityError, match="waveform/fold-2/seed-0"):
-        checked.compare(stored, shards)
+        checked.check(stored, shards)
 
 
 def test_two_seeds_of_one_fold_with_other_normalisers(tmp_path: Path, shards: Shards) -> None:
     first = made_up.write_cell(tmp_path / "own", shards, "global", 1, 0)
     second = made_up.write_cell(tmp_path / "own", shards, "global", 1, 1, normalizer="refitted since")
     with pytest.raises(IntegrityError, match=r"another normalizer in .*seed-1"):
-        checked.compare([first, second], shards)
+        checked.check([first, second], shards)
 
 
 def test_cells_of_other_data_than_the_shards(tmp_path: Path, stored: list[StoredCell]) -> None:
     rebuilt = made_up.write_shards(tmp_path / "rebuilt", dataset="relabelled clips")
     with pytest.raises(IntegrityError, match=r"other spectrograms in .*none/fold-1/seed-0"):
-        checked.compare(stored, rebuilt)
+        checked.check(stored, rebuilt)
 
 
 @pytest.mark.parametrize("left_out", range(12))
@@ -125,25 +125,25 @@ def test_fewer_cells_never_make_a_smaller_average(stored: list[StoredCell], shar
     with pytest.raises(
         IntegrityError, match=rf"missing cell in mode {gone.metrics['norm']}: .*fold {gone.metrics['fold']}"
     ):
-        checked.compare(stored, shards)
+        checked.check(stored, shards)
 
 
 def test_a_mode_too_few_in_one_fold_and_too_many_in_another(stored: list[StoredCell], shards: Shards) -> None:
     stored[4].metrics.update(norm="none", normalizer=stored[1].metrics["normalizer"])
     with pytest.raises(IntegrityError, match=r"one cell twice: none fold 2 seed 0 in .*waveform/fold-2/seed-0"):
-        checked.compare(stored, shards)
+        checked.check(stored, shards)
 
 
 def test_one_cell_counted_twice(stored: list[StoredCell], shards: Shards) -> None:
     with pytest.raises(IntegrityError, match="one cell twice: none fold 1 seed 0"):
-        checked.compare([*stored, stored[0]], shards)
+        checked.check([*stored, stored[0]], shards)
 
 
 @pytest.mark.parametrize("name", ["norm", "fold", "dataset", "train", "accuracy", "loss", "normalizer"])
 def test_metrics_that_lack_a_value(stored: list[StoredCell], shards: Shards, name: str) -> None:
     del stored[4].metrics[name]
     with pytest.raises(IntegrityError, match=rf"damaged cell in .*fold-2/seed-0/metrics\.json: expected {name}"):
-        checked.compare(stored, shards)
+        checked.check(stored, shards)
 
 
 # The stage
@@ -173,7 +173,7 @@ def test_another_modes_cells_in_a_modes_folder(workspace: Path, capsys: pytest.C
     assert "global" in error
 
 
-@pytest.mark.parametrize("name", [cells.METRICS, cells.RUN, cells.HISTORY, cells.PREDICTIONS])
+@pytest.mark.parametrize("name", [cells.METRICS_FILE, cells.RUN_FILE, cells.HISTORY_FILE, cells.PREDICTIONS_FILE])
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"null", b"a,b\n1,2\n"])
 def test_a_damaged_file_is_one_line_and_no_traceback(
     workspace: Path, capsys: pytest.CaptureFixture[str], name: str, data: bytes

@@ -240,7 +240,8 @@ class Module:
         if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
             return others[called.value.id].reads(called.attr, others, argument=place)
         assert isinstance(called, ast.Name), f"line {use.lineno}: the parameters go where this test cannot follow"
-        return self.reads(called.id, others, argument=place)
+        home = next(module for module in [self, *others.values()] if called.id in module.functions)
+        return home.reads(called.id, others, argument=place)
 
 
 def _is_params(annotation: ast.expr) -> bool:
@@ -254,7 +255,9 @@ def _fields(section: str) -> Iterable[str]:
 
 def read(stage: str) -> Keys:
     modules = {
-        path.stem: Module(path.read_text()) for room in ("pipeline", "stages") for path in (ROOT / room).glob("*.py")
+        path.stem: Module(path.read_text())
+        for room in ("specnorm", "pipeline", "stages")  # a stage stands for itself, whatever else is called like it
+        for path in (ROOT / room).rglob("*.py")
     }
     return modules[stage].reads("work", modules)
 

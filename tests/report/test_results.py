@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from specnorm.errors import IntegrityError
 from specnorm.report import results
+from tests import made_up
 
-FILES = {"verdict.json": b'{"format": 1}', "cells.csv": b"norm,accuracy\nnone,0.5\n", "figures/accuracy.svg": b"<svg/>"}
+VERDICT = made_up.document({"none": {}, "global": {}})
+FILES = {
+    "verdict.json": VERDICT.to_json().encode(),
+    "cells.csv": b"norm,accuracy\nnone,0.5\n",
+    "figures/accuracy.svg": b"<svg/>",
+}
 
 
 @pytest.fixture
@@ -21,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_what_is_written_is_read(folder: Path) -> None:
     found = results.read(folder)
-    assert found.verdict == {"format": 1}
+    assert found.verdict == VERDICT
     assert found.files == sorted(FILES)
     assert {name: (folder / name).read_bytes() for name in FILES} == FILES
 
@@ -52,6 +60,48 @@ def test_a_damaged_manifest_is_named(folder: Path, text: str) -> None:
     (folder / results.MANIFEST).write_text(text)
     with pytest.raises(IntegrityError, match=r"manifest\.json"):
         results.read(folder)
+
+
+def _without(*names: str) -> Callable[[Any], None]:
+    def change(values: Any) -> None:
+        for name in names[:-1]:
+            values = values[int(name) if isinstance(values, list) else name]
+        del values[names[-1]]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_without("recommended"), r"recommended: Field required"),
+        (_without("modes", "1", "accuracy", "low"), r"modes\.1\.accuracy\.low: Field required"),
+        (_without("pairs", "0", "sentence"), r"pairs\.0\.sentence: Field required"),
+        (lambda values: values.update(format=9), r"format: .*1"),
+        (lambda values: values["dataset"].update(clips="many"), r"dataset\.clips: .*integer"),
+        (lambda values: values.update(pairs=None), r"pairs: .*"),
+    ],
+)
+def test_a_damaged_verdict_is_named(folder: Path, change: Callable[[Any], None], message: str) -> None:
+    """Its digest is right: written by other code, or by hand together with the manifest."""
+    values = json.loads(FILES["verdict.json"])
+    change(values)
+    results.write(folder, {**FILES, "verdict.json": json.dumps(values).encode()})
+    with pytest.raises(IntegrityError, match=rf"damaged verdict in .*verdict\.json: got {message}"):
+        results.read(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{"])
+def test_a_verdict_that_is_no_mapping_is_named(folder: Path, text: str) -> None:
+    results.write(folder, {**FILES, "verdict.json": text.encode()})
+    with pytest.raises(IntegrityError, match=r"damaged verdict in .*verdict\.json: got the whole: "):
+        results.read(folder)
+
+
+def test_a_field_of_a_later_version_is_let_pass(folder: Path) -> None:
+    values = {**json.loads(FILES["verdict.json"]), "later": 1}
+    results.write(folder, {**FILES, "verdict.json": json.dumps(values).encode()})
+    assert results.read(folder).verdict == VERDICT
 
 
 def test_the_manifest_comes_last_and_is_gone_while_files_are_written(

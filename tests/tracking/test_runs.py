@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from pipeline import places
 from specnorm.audio.front_end import FrontEnd
 from specnorm.classifier.module import Classifier
-from specnorm.comparison.verdict import cells_digest
+from specnorm.comparison.document import cells_digest
 from specnorm.errors import IntegrityError, ResourceError
 from specnorm.report import results
 from specnorm.report.results import Results
@@ -36,7 +36,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy i
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when MLflow is imported, by the fixture below
 MODES = ("none", "global")
 TAGS = {"mlflow.source.git.commit": "0123abc", "mlflow.user": "me", "dvc.experiment": "workspace"}
-METRICS = ("accuracy", "f1_macro", "log_loss", "calibration_error")
 SOURCES = ("statistics", "normalizer")
 
 
@@ -49,31 +48,17 @@ def write_results(
     width: float = 0.125,
 ) -> Results:
     """A comparison of cells with made-up intervals."""
-    modes = list(dict.fromkeys(cell.metrics["norm"] for cell in cells))
-    rows = []
-    for mode in modes:
+    modes = {}
+    for mode in dict.fromkeys(cell.metrics["norm"] for cell in cells):
         own = [cell for cell in cells if cell.metrics["norm"] == mode]
         accuracies = [cell.metrics["accuracy"] for cell in own]
         mean, deviation = float(np.mean(accuracies)), float(np.std(accuracies, ddof=1)) if accuracies[1:] else None
         estimate = {"mean": mean, "low": mean - width, "high": mean + width, "deviation": deviation}
-        figures = dict.fromkeys(METRICS, estimate)
-        rows.append({"norm": mode, "cells": len(own), "sha256": cells_digest(own), **figures})
-    verdict = {
-        "format": 1,
-        "title": "Recipe default: 21 clips",
-        "dataset": {"digest": "0123456789abcdef" * 4, "clips": 21, "classes": list(made_up.CLASSES), "recordings": 9},
-        "baseline": modes[0],
-        "recommended": recommended or modes[0],
-        "recommendation": f"Use {recommended or modes[0]}: no mode beats another",
-        "caveat": None,
-        "modes": rows,
-        "pairs": [
-            {"one": other, "other": one, "sentence": f"{other} and {one} are not distinguishable"}
-            for index, one in enumerate(modes)
-            for other in modes[index + 1 :]
-        ],
-    }
-    texts = {"verdict.json": json.dumps(verdict), "report.html": "<p>the report</p>", "figures/modes.svg": figure}
+        figures = dict.fromkeys(made_up.METRICS, estimate)
+        modes[mode] = {"cells": len(own), "sha256": cells_digest(own), **figures}
+    chosen = recommended or next(iter(modes))
+    verdict = made_up.document(modes, recommended=chosen, recommendation=f"Use {chosen}: no mode beats another")
+    texts = {"verdict.json": verdict.to_json(), "report.html": "<p>the report</p>", "figures/modes.svg": figure}
     results.write(folder, {name: text.encode() for name, text in texts.items()})
     return results.read(folder)
 
@@ -185,11 +170,15 @@ def test_numbers_are_the_verdicts_and_the_cells(
 ) -> None:
     compared = write_results(tmp_path / "data/comparison", stored)
     sync(stored, compared)
-    for row in compared.verdict["modes"]:
-        (parent,) = (run for run in of_kind(store, "mode") if run.info.run_name == row["norm"])
+    for row in compared.verdict.modes:
+        (parent,) = (run for run in of_kind(store, "mode") if run.info.run_name == row.norm)
         scores = {name: value for name, value in parent.data.metrics.items() if name.startswith("cv/")}
         parts = {"mean": "mean", "sd": "deviation", "low": "low", "high": "high"}
-        assert scores == {f"cv/{name}_{part}": row[name][key] for name in METRICS for part, key in parts.items()}
+        assert scores == {
+            f"cv/{name}_{part}": getattr(getattr(row, name), key)
+            for name in made_up.METRICS
+            for part, key in parts.items()
+        }
     cell = stored[4]
     (child,) = (run for run in of_kind(store, "cell") if run.info.run_name == "global fold 2 seed 0")
     assert child.data.metrics["test/accuracy"] == cell.metrics["accuracy"]

@@ -47,7 +47,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert found.metrics["accuracy"] == 0.6
     assert found.metrics["clips"] == 5
     assert {name: found.metrics[name] for name in identity} == identity
-    weights = load_file(tmp_path / "cell" / cells.MODEL)
+    weights = load_file(tmp_path / "cell" / cells.MODEL_FILE)
     assert all(torch.equal(weights[name], value) for name, value in result.model.state_dict().items())
 
 
@@ -81,7 +81,7 @@ def test_metrics_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(Path, "replace", spy)
     made_up.write_cell(tmp_path / "cells", made_up.write_shards(tmp_path / "shards"), "none", 1)
-    assert written[-1] == cells.METRICS
+    assert written[-1] == cells.METRICS_FILE
     assert set(written[-5:]) == FILES
 
 
@@ -92,7 +92,7 @@ def test_a_missing_file_is_named(cell: cells.StoredCell, name: str) -> None:
         cells.read(cell.folder)
 
 
-@pytest.mark.parametrize("name", [cells.PREDICTIONS, cells.HISTORY, cells.METRICS, cells.RUN])
+@pytest.mark.parametrize("name", [cells.PREDICTIONS_FILE, cells.HISTORY_FILE, cells.METRICS_FILE, cells.RUN_FILE])
 @pytest.mark.parametrize("data", [b"", b"\xff\xfe"], ids=["empty", "no text"])
 def test_a_damaged_file_is_refused(cell: cells.StoredCell, name: str, data: bytes) -> None:
     (cell.folder / name).write_bytes(data)
@@ -100,14 +100,14 @@ def test_a_damaged_file_is_refused(cell: cells.StoredCell, name: str, data: byte
         cells.read(cell.folder)
 
 
-@pytest.mark.parametrize("name", [cells.PREDICTIONS, cells.HISTORY])
+@pytest.mark.parametrize("name", [cells.PREDICTIONS_FILE, cells.HISTORY_FILE])
 def test_a_damaged_table_is_named(cell: cells.StoredCell, name: str) -> None:
     (cell.folder / name).write_bytes(b"")
     with pytest.raises(IntegrityError, match=rf"seed-0/{name}: "):
         cells.read(cell.folder)
 
 
-@pytest.mark.parametrize("name", [cells.HISTORY, cells.PREDICTIONS])
+@pytest.mark.parametrize("name", [cells.HISTORY_FILE, cells.PREDICTIONS_FILE])
 def test_a_file_of_another_run_of_the_cell_is_refused(tmp_path: Path, shards: Shards, name: str) -> None:
     """Readable and of the right clips, as an edited table is, but not what was written with the metrics."""
     cell, other = (
@@ -119,17 +119,17 @@ def test_a_file_of_another_run_of_the_cell_is_refused(tmp_path: Path, shards: Sh
 
 
 def test_weights_are_read_as_written_or_not_at_all(cell: cells.StoredCell) -> None:
-    written = load_file(cell.folder / cells.MODEL)
+    written = load_file(cell.folder / cells.MODEL_FILE)
     assert all(torch.equal(value, written[name]) for name, value in cells.weights(cell).items())
-    data = bytearray((cell.folder / cells.MODEL).read_bytes())
+    data = bytearray((cell.folder / cells.MODEL_FILE).read_bytes())
     data[-1] ^= 1  # the last bit of a weight: safetensors alone would not notice
-    (cell.folder / cells.MODEL).write_bytes(bytes(data))
+    (cell.folder / cells.MODEL_FILE).write_bytes(bytes(data))
     with pytest.raises(IntegrityError, match=r"changed file in .*model\.safetensors"):
         cells.weights(cell)
 
 
 def test_a_parquet_file_cut_or_changed_anywhere_never_crashes(cell: cells.StoredCell) -> None:
-    path = cell.folder / cells.PREDICTIONS
+    path = cell.folder / cells.PREDICTIONS_FILE
     good = path.read_bytes()
     generator = np.random.default_rng(0)
     refused = 0

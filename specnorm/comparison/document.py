@@ -1,0 +1,245 @@
+"""The verdict as one typed document: what ``verdict.json`` holds and ``docs/verdict.md`` describes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from specnorm.comparison import noop
+from specnorm.comparison.metrics import CALIBRATION_BINS, METRICS
+from specnorm.comparison.significance import LEVEL, POWER, Outcomes
+from specnorm.comparison.verdict import Verdict
+from specnorm.datasets.naming import dataset_name
+from specnorm.files import fingerprint, json_text
+from specnorm.params import Params
+from specnorm.shards.store import Shards
+from specnorm.training.cells import StoredCell
+
+_ONE_SEED = "Every cell was trained with one seed: how far another seed would move a mode is not in these figures"
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+_Figure = Annotated[float | None, BeforeValidator(_finite)]  # NaN, a figure that does not exist, is JSON's null
+
+
+class _Part(BaseModel):
+    # A later version may add fields, so a reader lets those pass that it does not know.
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+
+class Dataset(_Part):
+    """The data set, and how many source recordings of it were held out; ``classes`` in the order of the targets."""
+
+    digest: str
+    clips: int
+    classes: tuple[str, ...]
+    recordings: int
+
+
+class Design(_Part):
+    """How the comparison was made, and with which constants."""
+
+    folds: tuple[int, ...]
+    seeds: tuple[int, ...]
+    held_out_clips: int
+    draws: int  # of the bootstrap and of the permutations
+    level: float  # of the intervals
+    power: float  # that a detectable difference is found with
+    calibration_bins: int
+
+
+class Estimate(_Part):
+    """A figure of a mode: its mean over cells, the interval of that, and its deviation over cells."""
+
+    mean: _Figure
+    low: _Figure
+    high: _Figure
+    deviation: _Figure
+
+
+class Mode(_Part):
+    """What a mode's cells scored; ``sha256`` is the digest of their content."""
+
+    norm: str
+    cells: int
+    sha256: str
+    accuracy: Estimate
+    f1_macro: Estimate
+    log_loss: Estimate
+    calibration_error: Estimate
+
+
+class Difference(_Part):
+    """A figure of one mode less that of another, with its interval."""
+
+    difference: _Figure
+    low: _Figure
+    high: _Figure
+
+
+class Pair(_Part):
+    """Two modes: the differences ``one`` less ``other``, the tests of that in accuracy, and both in words."""
+
+    one: str
+    other: str
+    sentence: str
+    distinguishable: bool
+    accuracy: Difference
+    f1_macro: Difference
+    log_loss: Difference
+    calibration_error: Difference
+    p_permutation: _Figure
+    p_adjusted: _Figure
+    p_corrected_t: _Figure
+    detectable: _Figure
+    only_one_right: int
+    only_other_right: int
+
+
+class Effect(_Part):
+    """What the first normalisation layer leaves of a mode: a row of :func:`specnorm.comparison.noop.table`."""
+
+    name: str
+    sentence: str
+    effect_inside: _Figure  # none where a picture is so small that all of it sees padding, or none of it
+    effect_border: _Figure
+    padded_inside: _Figure
+    padded_border: _Figure
+    padding_inside: _Figure
+    padding_border: _Figure
+    border_share: float
+
+
+class NoopCheck(_Part):
+    """The effects, and on how many training clips of which held-out fold's training set they were measured."""
+
+    clips: int
+    fold: int
+    border_share: float | None  # of the layer's positions; none where no mode has an effect
+    effects: tuple[Effect, ...]
+
+
+class Document(_Part):
+    """The whole: made by :func:`make`, printed by ``--json``, read by the report and by the tracking."""
+
+    format: Literal[1] = 1
+    title: str
+    dataset: Dataset
+    design: Design
+    baseline: str
+    recommended: str
+    recommendation: str
+    caveat: str | None
+    modes: tuple[Mode, ...]
+    pairs: tuple[Pair, ...]
+    noop: NoopCheck
+
+    def mode(self, norm: str) -> Mode:
+        """The mode of that name, which is one of them."""
+        return next(mode for mode in self.modes if mode.norm == norm)
+
+    def to_json(self) -> str:
+        """The text of ``verdict.json``; the same document gives the same bytes."""
+        return json_text(self.model_dump(mode="json"))
+
+
+def make(
+    verdict: Verdict,
+    found: Outcomes,
+    stored: Sequence[StoredCell],
+    shards: Shards,
+    check: NoopCheck,
+    *,
+    title: str,
+) -> Document:
+    """Put the document together.
+
+    Args:
+        verdict: of the comparison.
+        found: the predictions that it is of.
+        stored: their cells.
+        shards: the spectrograms that these were trained on.
+        check: from :func:`noop_check`.
+        title: from :func:`title_of`.
+    """
+    seeds = tuple(sorted({cell.key.seed for cell in stored}))
+    return Document(
+        title=title,
+        dataset=Dataset(
+            digest=shards.dataset_digest,
+            clips=len(shards.clips),
+            classes=tuple(shards.classes),
+            recordings=found.recording_count,
+        ),
+        design=Design(
+            folds=tuple(sorted({int(fold) for fold in found.folds})),
+            seeds=seeds,
+            held_out_clips=len(found.targets),
+            draws=verdict.draws,
+            level=LEVEL,
+            power=POWER,
+            calibration_bins=CALIBRATION_BINS,
+        ),
+        baseline=verdict.baseline,
+        recommended=verdict.recommended,
+        recommendation=verdict.recommendation,
+        caveat=_ONE_SEED if len(seeds) == 1 else None,
+        modes=tuple(_mode(str(norm), rows, stored) for norm, rows in verdict.modes.groupby("norm", sort=False)),
+        pairs=tuple(_pair(row) for row in verdict.pairs.to_dict("records")),
+        noop=check,
+    )
+
+
+def noop_check(rows: pd.DataFrame, *, clips: int, fold: int) -> NoopCheck:
+    """The document's part on the no-op check.
+
+    Args:
+        rows: from :func:`specnorm.comparison.noop.table`.
+        clips: how many it was measured on.
+        fold: held out of the training set that these are of.
+    """
+    effects = tuple(
+        Effect.model_validate({"name": str(name), "sentence": noop.sentence(str(name), row), **row})
+        for name, row in rows.to_dict("index").items()
+    )
+    share = effects[0].border_share if effects else None
+    return NoopCheck(clips=clips, fold=fold, border_share=share, effects=effects)
+
+
+def title_of(params: Params, shards: Shards) -> str:
+    """What was compared, in a line."""
+    return (
+        f"Recipe {params.recipe} on {dataset_name(params.dataset)}: {len(shards.clips)} clips, "
+        f"{len(shards.classes)} classes, held-out folds {', '.join(map(str, params.protocol.folds))}, "
+        f"seeds {', '.join(map(str, params.protocol.seeds))}"
+    )
+
+
+def cells_digest(cells: Sequence[StoredCell]) -> str:
+    """Of cells' content: what each was computed from, its scores, and the digests of its other files."""
+    return fingerprint([cell.metrics for cell in cells])
+
+
+def _mode(norm: str, rows: pd.DataFrame, stored: Sequence[StoredCell]) -> Mode:
+    return Mode.model_validate(
+        {
+            "norm": norm,
+            "cells": int(rows["cells"].iloc[0]),
+            "sha256": cells_digest([cell for cell in stored if cell.key.norm == norm]),
+            **{row["metric"]: {name: row[name] for name in Estimate.model_fields} for row in rows.to_dict("records")},
+        }
+    )
+
+
+def _pair(row: Mapping[Any, Any]) -> Pair:
+    flat = {name: row[name] for name in Pair.model_fields if name not in METRICS}
+    return Pair.model_validate(
+        flat | {metric: {name: row[f"{metric}_{name}"] for name in Difference.model_fields} for metric in METRICS}
+    )

@@ -1,0 +1,54 @@
+"""Every file of a comparison's folder, by its path in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from matplotlib.figure import Figure
+
+from specnorm.comparison.checked import CellTables
+from specnorm.comparison.document import Document
+from specnorm.comparison.verdict import Verdict
+from specnorm.files import json_text
+from specnorm.report import page, style, tables
+from specnorm.report.results import FIGURES, REPORT, VERDICT
+
+TABLE = "table.md"
+
+
+def files(
+    document: Document,
+    verdict: Verdict,
+    checked: CellTables,
+    figures: Mapping[str, Figure],
+    provenance: Mapping[str, str],
+) -> dict[str, bytes]:
+    """Write it all out: the page, the pictures, the tables, and the verdict for programs.
+
+    Args:
+        document: the verdict's.
+        verdict: of the comparison.
+        checked: the tables of its cells.
+        figures: by name.
+        provenance: from :func:`specnorm.report.provenance.provenance`.
+    """
+    drawn = {name: style.svg(figure) for name, figure in figures.items()}
+    summary = tables.summary(document)
+    frames = {
+        "cells": checked.cells,
+        "curves": checked.curves,
+        "confusion": checked.confusion,
+        "summary": summary,
+        "differences": verdict.pairs,
+        "classes": verdict.classes,
+        "disagreements": verdict.clips,
+    }
+    texts = {
+        **{f"{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()},
+        **{f"{FIGURES}/{name}.svg": svg for name, svg in drawn.items()},
+        TABLE: tables.markdown(document, checked.cells),
+        "summary.json": json_text(tables.flat(summary)),
+        VERDICT: document.to_json(),
+        REPORT: page.render(document, drawn, cells=checked.cells, clips=verdict.clips, provenance=provenance),
+    }
+    return {name: text.encode() for name, text in texts.items()}
