@@ -10,7 +10,9 @@ import argparse
 import sys
 
 from pipeline import finished, places, stage
-from specnorm.comparison import checked, document, inputs, noop, verdict
+from specnorm.comparison import checked, document, inputs, noop, outcomes, verdict
+from specnorm.comparison.recommendation import simplest_first
+from specnorm.comparison.traits import Traits
 from specnorm.normalization import fitted
 from specnorm.params import WAVEFORMS, Params
 from specnorm.report import contents, example, gallery, results
@@ -32,8 +34,9 @@ def work(params: Params, _: argparse.Namespace) -> None:
     # 2. What it says.
     fold = params.protocol.folds[0]
     modes = {mode: fitted.read(places.normalizer_path(mode, fold)) for mode in params.norm}
-    simplest, baseline = verdict.simplest_first(modes), params.compare.baseline
-    found, clips = verdict.outcomes(stored, shards), verdict.held_out_clips(stored, shards)
+    traits = {mode: Traits.of(each.kind, each.waveform) for mode, each in params.norm.items()}
+    simplest, baseline = simplest_first(traits), params.compare.baseline
+    found, clips = outcomes.gather(stored, shards), outcomes.held_out_clips(stored, shards)
     answer = verdict.compare(found, clips, simplest=simplest, baseline=baseline)
     if answer.baseline != baseline:
         print(f"baseline {baseline} is not among the modes: {answer.baseline} stands in for it")

@@ -10,8 +10,10 @@ import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from specnorm.comparison import noop
+from specnorm.comparison.bootstrap import LEVEL
 from specnorm.comparison.metrics import CALIBRATION_BINS, METRICS
-from specnorm.comparison.significance import LEVEL, POWER, Outcomes
+from specnorm.comparison.outcomes import Outcomes
+from specnorm.comparison.significance import POWER
 from specnorm.comparison.verdict import Verdict
 from specnorm.datasets.naming import dataset_name
 from specnorm.files import fingerprint, json_text

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from specnorm.comparison import document, noop, verdict
 from specnorm.comparison.document import Document, NoopCheck
 from specnorm.comparison.metrics import METRICS
-from specnorm.comparison.significance import Outcomes
+from specnorm.comparison.outcomes import Outcomes, gather, held_out_clips
 from specnorm.comparison.verdict import Verdict
 from specnorm.report import tables
 from specnorm.shards.store import Shards
@@ -40,12 +40,12 @@ def stored(tmp_path_factory: pytest.TempPathFactory, shards: Shards) -> list[Sto
 
 @pytest.fixture(scope="module")
 def found(stored: list[StoredCell], shards: Shards) -> Outcomes:
-    return verdict.outcomes(stored, shards)
+    return gather(stored, shards)
 
 
 @pytest.fixture(scope="module")
 def decided(found: Outcomes, stored: list[StoredCell], shards: Shards) -> Verdict:
-    clips = verdict.held_out_clips(stored, shards)
+    clips = held_out_clips(stored, shards)
     return verdict.compare(found, clips, simplest=MODES, baseline="none", draws=500)
 
 
@@ -110,8 +110,8 @@ def test_a_figure_that_does_not_exist_is_null() -> None:
 
 def test_one_mode_and_one_cell_have_no_pairs_and_no_deviation(tmp_path: Path, shards: Shards) -> None:
     cells = [made_up.write_cell(tmp_path, shards, "global", 1)]
-    outcomes = verdict.outcomes(cells, shards)
-    clips = verdict.held_out_clips(cells, shards)
+    outcomes = gather(cells, shards)
+    clips = held_out_clips(cells, shards)
     alone = verdict.compare(outcomes, clips, simplest=["global"], baseline="none", draws=100)
     made = document.make(alone, outcomes, cells, shards, NOTHING, title="One")
     assert made.pairs == ()
@@ -125,8 +125,8 @@ def test_one_mode_and_one_cell_have_no_pairs_and_no_deviation(tmp_path: Path, sh
 
 def test_several_seeds_have_no_caveat(tmp_path: Path, shards: Shards) -> None:
     cells = [made_up.write_cell(tmp_path, shards, "none", 1, seed) for seed in (3, 1)]
-    outcomes = verdict.outcomes(cells, shards)
-    clips = verdict.held_out_clips(cells, shards)
+    outcomes = gather(cells, shards)
+    clips = held_out_clips(cells, shards)
     alone = verdict.compare(outcomes, clips, simplest=["none"], baseline="none", draws=50)
     made = document.make(alone, outcomes, cells, shards, NOTHING, title="Two")
     assert made.caveat is None

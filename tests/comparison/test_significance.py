@@ -14,8 +14,10 @@ from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold
 from sklearn.svm import SVC
 
 from specnorm.comparison import significance
+from specnorm.comparison.bootstrap import Bootstrap, Interval, bca
 from specnorm.comparison.metrics import METRICS
-from specnorm.comparison.significance import Bootstrap, Interval, Outcomes, PairTests
+from specnorm.comparison.outcomes import Outcomes
+from specnorm.comparison.significance import PairTests
 
 CLASSES = 4
 
@@ -136,7 +138,7 @@ def test_the_intervals_of_every_metric_cover_its_expectation() -> None:
             found = bootstrap.estimate("mode", metric)
             covered[metric] += found.low <= expected <= found.high
         cells = bootstrap._of("mode", "f1_macro")
-        low, high = significance.bca(cells.point.mean(), cells.drawn, cells.left_out)
+        low, high = bca(cells.point.mean(), cells.drawn, cells.left_out)
         corrected += low <= truth["f1_macro"] <= high
     # 200 runs at 95 %: 190 with a deviation of 3.1; a bootstrap of 100 recordings is a little short. The spread of
     # draws of a calibration error is larger than its own, so its interval is the wider.
@@ -227,7 +229,7 @@ def test_the_ends_of_an_interval_are_scipys(shape: str) -> None:
     values = np.random.default_rng(2).lognormal(0, 1 if shape == "skewed" else 0.1, 40)
     scipys = stats.bootstrap((values,), np.mean, n_resamples=2000, method="BCa", rng=np.random.default_rng(1))
     left_out = (values.sum() - values) / 39
-    ends = significance.bca(float(values.mean()), scipys.bootstrap_distribution, left_out)
+    ends = bca(float(values.mean()), scipys.bootstrap_distribution, left_out)
     np.testing.assert_allclose(ends, scipys.confidence_interval, rtol=1e-9)
 
 

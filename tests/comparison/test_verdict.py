@@ -6,13 +6,13 @@ import math
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from specnorm.comparison import verdict
-from specnorm.comparison.significance import Interval, Outcomes, PairTests
+from specnorm.comparison.bootstrap import Interval
+from specnorm.comparison.outcomes import Outcomes, gather, held_out_clips
+from specnorm.comparison.significance import PairTests
 from specnorm.comparison.verdict import Verdict
-from specnorm.normalization.fitted import FittedMode
 from specnorm.shards.store import Shards
 from specnorm.training.cells import StoredCell
 from tests import made_up
@@ -32,17 +32,17 @@ def stored(tmp_path_factory: pytest.TempPathFactory, shards: Shards) -> list[Sto
 
 @pytest.fixture(scope="module")
 def found(stored: list[StoredCell], shards: Shards) -> Outcomes:
-    return verdict.outcomes(stored, shards)
+    return gather(stored, shards)
 
 
 @pytest.fixture(scope="module")
 def decided(found: Outcomes, stored: list[StoredCell], shards: Shards) -> Verdict:
-    clips = verdict.held_out_clips(stored, shards)
+    clips = held_out_clips(stored, shards)
     return verdict.compare(found, clips, simplest=MODES, baseline="none", draws=500)
 
 
 def test_predictions_stand_beside_their_own_clips(found: Outcomes, stored: list[StoredCell], shards: Shards) -> None:
-    clips = verdict.held_out_clips(stored, shards)
+    clips = held_out_clips(stored, shards)
     assert list(clips["clip"]) == [f"{fold}-{row}.wav" for fold in made_up.FOLDS for row in range(7)]
     assert found.targets.tolist() == clips["target"].tolist()
     for cell in stored:
@@ -55,14 +55,14 @@ def test_predictions_stand_beside_their_own_clips(found: Outcomes, stored: list[
 
 def test_cells_in_another_order_say_the_same(found: Outcomes, stored: list[StoredCell], shards: Shards) -> None:
     """Folds and seeds may come in the order of the parameters."""
-    again = verdict.outcomes(stored[::-1], shards)
+    again = gather(stored[::-1], shards)
     for mode, probabilities in found.probabilities.items():
         np.testing.assert_array_equal(again.probabilities[mode], probabilities)
 
 
 def test_seeds_are_stacked_and_averaged(tmp_path: Path, shards: Shards) -> None:
     cells = [made_up.write_cell(tmp_path, shards, "none", 1, seed, right=right) for seed, right in ((0, 7), (1, 0))]
-    outcomes = verdict.outcomes(cells, shards)
+    outcomes = gather(cells, shards)
     assert outcomes.probabilities["none"].shape == (2, 7, 3)
     assert outcomes.right("none").tolist() == [0.5] * 7
 
@@ -96,7 +96,7 @@ def test_every_pair_once_and_those_with_the_baseline_first(decided: Verdict) -> 
 def test_a_baseline_that_was_not_compared_gives_way_to_the_simplest(
     found: Outcomes, stored: list[StoredCell], shards: Shards, asked: str, used: str
 ) -> None:
-    clips = verdict.held_out_clips(stored, shards)
+    clips = held_out_clips(stored, shards)
     decided = verdict.compare(found, clips, simplest=MODES, baseline=asked, draws=100)
     assert decided.baseline == used
     assert set(decided.pairs["other"][:3]) == {used}
@@ -106,7 +106,7 @@ def test_a_baseline_that_was_not_compared_gives_way_to_the_simplest(
 def test_disagreements_are_the_clips_that_modes_differ_on(
     decided: Verdict, found: Outcomes, stored: list[StoredCell], shards: Shards
 ) -> None:
-    clips = verdict.held_out_clips(stored, shards)
+    clips = held_out_clips(stored, shards)
     table = decided.clips.set_index("clip")
     shares = np.stack([found.right(mode) for mode in MODES])
     assert len(table) == np.count_nonzero(shares.min(axis=0) < shares.max(axis=0))
@@ -157,50 +157,6 @@ def test_the_sentences() -> None:
     assert say("global", "none", interval(0.1, 0.1, 0.1), p_values(1, 1, math.nan)) == (
         "global and none are not distinguishable: these are too few source recordings to tell any difference"
     )
-
-
-def pairs(*rows: tuple[str, str, float, bool]) -> pd.DataFrame:
-    names = ["one", "other", "accuracy_difference", "distinguishable"]
-    return pd.DataFrame(rows, columns=names).assign(detectable=0.02)
-
-
-def test_the_simplest_mode_that_nothing_beats_is_recommended() -> None:
-    modes = ["none", "global", "channel"]
-    nothing = pairs(("global", "none", 0.01, False), ("channel", "none", 0.02, False))
-    assert verdict.recommend(modes, nothing) == (
-        "none",
-        "Use none: no mode beats another, and it is the simplest; this design sees differences of 2.0 points or more "
-        "and cannot tell smaller ones",
-    )
-    unlike = nothing.assign(detectable=[0.02, 0.034])
-    assert (
-        "sees differences of 2.0 to 3.4 points or more, depending on the pair, and"
-        in verdict.recommend(modes, unlike)[1]
-    )
-    beaten = pairs(("channel", "none", 0.05, True), ("global", "none", 0.04, True), ("channel", "global", 0.01, False))
-    assert verdict.recommend(modes, beaten) == (
-        "global", "Use global: it is the simplest mode that nothing beats (channel and global beat none)"
-    )  # fmt: skip
-    assert verdict.recommend(modes, pairs(("global", "none", -0.05, True))) == (
-        "none", "Use none: it is the simplest mode, and nothing beats it"
-    )  # fmt: skip
-    assert verdict.recommend(["global"], pairs()) == ("global", "global is the only mode here: nothing was compared")
-
-
-def test_simpler_is_fewer_values_and_then_an_untouched_waveform() -> None:
-    def fitted(waveform: str, kind: str = "identity", **state: list[float]) -> FittedMode:
-        return FittedMode("", kind, waveform, {}, 3, state, "", None)  # type: ignore[arg-type]
-
-    modes = {
-        "channel": fitted("standardized", mean=[1, 2, 3], scale=[1, 2, 3]),
-        "global": fitted("standardized", mean=[1], scale=[1]),
-        "waveform": fitted("standardized"),
-        "global_raw": fitted("raw", mean=[1], scale=[1]),
-        "per_clip_raw": fitted("raw", "per_clip"),
-        "none": fitted("raw"),
-    }
-    order = ["none", "waveform", "per_clip_raw", "global_raw", "global", "channel"]
-    assert verdict.simplest_first(modes) == order
 
 
 def test_equal_differences_are_shown_alike() -> None:
