@@ -23,10 +23,16 @@ from specnorm.training import cells, device
 from specnorm.training.key import CellKey
 
 TINY = (
-    "dataset=synthetic", "dataset.sources=2", "dataset.clip_seconds=0.5", "spectrogram=mel",
-    "spectrogram.clip_seconds=0.5", "spectrogram.n_mels=16", "spectrogram.f_min=100.0", "train.epochs=1",
+    "dataset=synthetic",
+    "dataset.sources=2",
+    "dataset.clip_seconds=0.5",
+    "spectrogram=mel",
+    "spectrogram.clip_seconds=0.5",
+    "spectrogram.n_mels=16",
+    "spectrogram.f_min=100.0",
+    "train.epochs=1",
     "train.batch_size=8",
-)  # fmt: skip
+)
 NOTES = "## What the figures say\n"
 PACKAGES = ("torch", "torchaudio", "fastai", "librosa", "numpy", "dvc")
 

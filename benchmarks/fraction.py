@@ -18,10 +18,7 @@ from specnorm.statistics import training_set
 from specnorm.statistics.moments import Moments, merged
 from specnorm.statistics.provenance import training_clips
 
-HEAD = (
-    "| waveform | share | of | bin mean | bin deviation | global mean |\n"
-    "|---|---|---|---|---|---|"
-)  # fmt: skip
+HEAD = "| waveform | share | of | bin mean | bin deviation | global mean |\n|---|---|---|---|---|---|"
 
 
 def by_clips(clips: list[Moments], fraction: float, seed: int) -> Moments:
@@ -81,9 +78,7 @@ def main(argv: list[str] | None = None) -> int:
         f"Absolute error in dB, mean (max) over {arguments.draws} draws and, for bins, over all bins. {len(names)} "
         f"training clips (fold {arguments.held_out_fold} held out), hop {front_end['hop_length']} samples.\n"
     )
-    lines = table(
-        shards, held_out_fold=arguments.held_out_fold, draws=arguments.draws, fractions=arguments.fractions
-    )  # fmt: skip
+    lines = table(shards, held_out_fold=arguments.held_out_fold, draws=arguments.draws, fractions=arguments.fractions)
     for line in lines:
         print(line, flush=True)
     return 0

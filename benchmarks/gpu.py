@@ -155,9 +155,13 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="specnorm-bench-") as folder:
         workspace = copy_of_repository(Path(folder) / "full")
         workspace.compose(
-            "dataset=synthetic", "dataset.sample_rate=44100", f"dataset.sources={parsed.sources}",
-            f"train.device={parsed.device}", f"train.epochs={parsed.epochs}", f"train.batch_size={parsed.batch}",
-        )  # fmt: skip
+            "dataset=synthetic",
+            "dataset.sample_rate=44100",
+            f"dataset.sources={parsed.sources}",
+            f"train.device={parsed.device}",
+            f"train.epochs={parsed.epochs}",
+            f"train.batch_size={parsed.batch}",
+        )
         workspace.run("dvc", "repro", "normalizers")
         for name in parsed.parts:
             report.append(parts[name](workspace))

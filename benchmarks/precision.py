@@ -55,8 +55,10 @@ def main(argv: list[str] | None = None) -> int:
     for column in ("accuracy", "loss"):
         difference = one[column] - other[column]
         folds = difference.groupby("fold").mean()  # cells of one fold share their clips: only folds are independent
-        print(f"| {column} | {interval(difference.to_numpy())}, n = {len(difference)} "
-              f"| {interval(folds.to_numpy())}, n = {len(folds)} |")  # fmt: skip
+        print(
+            f"| {column} | {interval(difference.to_numpy())}, n = {len(difference)} "
+            f"| {interval(folds.to_numpy())}, n = {len(folds)} |"
+        )
     differ = sum((left != right).sum() for left, right in zip(one["predicted"], other["predicted"], strict=True))
     print(f"\n{differ} of {one['clips'].sum()} predictions differ.")
     for name, run in zip(names, (one, other), strict=True):

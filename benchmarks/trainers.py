@@ -82,9 +82,14 @@ class Fastai:
         # Worker processes beside a training that needs all cores slow both down; on a GPU they are fastai's own choice.
         workers = 0 if choice.device.type == "cpu" else min(16, os.cpu_count() or 1)
         loader = DataLoader(
-            dataset, bs=batch, shuffle=True, drop_last=True, num_workers=workers, pin_memory=workers > 0,
+            dataset,
+            bs=batch,
+            shuffle=True,
+            drop_last=True,
+            num_workers=workers,
+            pin_memory=workers > 0,
             device=choice.device,
-        )  # fmt: skip
+        )
         network = xresnet18(pretrained=False, c_in=1, n_out=classes)
         self.learner = Learner(DataLoaders(loader, device=choice.device), network, loss_func=F.cross_entropy)
         self.device = choice.device

@@ -29,9 +29,14 @@ class Workspace:
             RuntimeError: it failed; the message has all that it printed.
         """
         done = subprocess.run(
-            [sys.executable, "-m", *command], cwd=self.root, env=self._environment(), stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", *command],
+            cwd=self.root,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)} gave {done.returncode}:\n{done.stdout}{done.stderr}")
         return done.stdout
@@ -54,8 +59,10 @@ class Workspace:
         modules = [str(self.root), *filter(None, [os.environ.get("PYTHONPATH")])]
         programs = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
         return kept | {
-            "DVC_NO_ANALYTICS": "1", "PYTHONPATH": os.pathsep.join(modules), "PATH": os.pathsep.join(programs),
-        }  # fmt: skip
+            "DVC_NO_ANALYTICS": "1",
+            "PYTHONPATH": os.pathsep.join(modules),
+            "PATH": os.pathsep.join(programs),
+        }
 
     def compose(self, *overrides: str) -> None:
         """Write ``params.yaml``."""
@@ -85,8 +92,10 @@ def _files() -> list[Path]:
     try:
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=REPOSITORY, stdout=subprocess.PIPE, check=True,
-        ).stdout  # fmt: skip
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
         paths = [Path(name) for name in listed.decode().split("\0") if name]
     except (OSError, subprocess.CalledProcessError):
         paths = [path.relative_to(REPOSITORY) for path in REPOSITORY.rglob("*")]

@@ -79,9 +79,14 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
 
     # 3. Train, write, forget the checkpoint.
     result = loop.train(
-        cell, params.model, params.train, choice,
-        memory_share=machine.memory_share(os.environ), checkpoint=checkpoint, report=_report(params),
-    )  # fmt: skip
+        cell,
+        params.model,
+        params.train,
+        choice,
+        memory_share=machine.memory_share(os.environ),
+        checkpoint=checkpoint,
+        report=_report(params),
+    )
     measured = {
         "train_seconds": sum(result.epoch_seconds),
         "total_seconds": time.perf_counter() - started,

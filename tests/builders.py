@@ -28,9 +28,16 @@ LABELS = ("rain", "dog")
 def front_end_params(**changes: Any) -> LinearParams:
     """A front end of 9 bins and 6 frames: 0.2 s at 1 kHz."""
     values = {
-        "transform": "linear", "sample_rate": 1000, "resampler": "polyphase", "clip_seconds": 0.2, "n_fft": 16,
-        "win_length": 16, "hop_length": 40, "amin": 1e-10, "top_db": None,
-    }  # fmt: skip
+        "transform": "linear",
+        "sample_rate": 1000,
+        "resampler": "polyphase",
+        "clip_seconds": 0.2,
+        "n_fft": 16,
+        "win_length": 16,
+        "hop_length": 40,
+        "amin": 1e-10,
+        "top_db": None,
+    }
     return LinearParams.model_validate(values | changes)
 
 
@@ -119,12 +126,16 @@ class MemoryDataset:
         self.clips = pd.DataFrame(
             [
                 {
-                    "clip": name, "member": f"audio/{name}", "fold": fold, "target": number % 2,
-                    "label": LABELS[number % 2], "source": name,
+                    "clip": name,
+                    "member": f"audio/{name}",
+                    "fold": fold,
+                    "target": number % 2,
+                    "label": LABELS[number % 2],
+                    "source": name,
                 }
                 for number, (name, fold) in enumerate(clips)
             ]
-        )  # fmt: skip
+        )
         self._members = {
             f"audio/{name}": wav(waveform.astype("<f4").tobytes(), tag=3, bits=32, rate=rate)
             for (name, _), waveform in clips.items()

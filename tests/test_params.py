@@ -25,25 +25,58 @@ from specnorm.refusal import refusal, sections_of
 
 ROOT = Path(__file__).parents[1]
 ESC: dict[str, Any] = {
-    "kind": "esc50", "name": None, "subset": "all", "source": None, "complete": True, "url": "https://example.org/esc.zip",
-    "size": None, "md5": "0123456789abcdef" * 2,
-}  # fmt: skip
+    "kind": "esc50",
+    "name": None,
+    "subset": "all",
+    "source": None,
+    "complete": True,
+    "url": "https://example.org/esc.zip",
+    "size": None,
+    "md5": "0123456789abcdef" * 2,
+}
 FOLDER = {"kind": "folder", "name": None, "source": "clips", "group_pattern": None, "folds": 5, "seed": 0}
 CSV = {
-    "kind": "csv", "name": None, "source": "clips.zip", "table": "t.csv", "audio": ".", "filename_column": "file",
-    "label_column": "label", "fold_column": None, "group_column": None, "folds": 5, "seed": 0,
-}  # fmt: skip
-SYNTHETIC = {
-    "kind": "synthetic", "name": None, "sources": 8, "clips": 1, "folds": 5, "sample_rate": 16000, "clip_seconds": 5.0,
+    "kind": "csv",
+    "name": None,
+    "source": "clips.zip",
+    "table": "t.csv",
+    "audio": ".",
+    "filename_column": "file",
+    "label_column": "label",
+    "fold_column": None,
+    "group_column": None,
+    "folds": 5,
     "seed": 0,
-}  # fmt: skip
+}
+SYNTHETIC = {
+    "kind": "synthetic",
+    "name": None,
+    "sources": 8,
+    "clips": 1,
+    "folds": 5,
+    "sample_rate": 16000,
+    "clip_seconds": 5.0,
+    "seed": 0,
+}
 LINEAR: dict[str, Any] = {
-    "transform": "linear", "sample_rate": 16000, "resampler": "polyphase", "clip_seconds": 5.0, "n_fft": 400,
-    "win_length": 400, "hop_length": 200, "amin": 1e-10, "top_db": None,
-}  # fmt: skip
+    "transform": "linear",
+    "sample_rate": 16000,
+    "resampler": "polyphase",
+    "clip_seconds": 5.0,
+    "n_fft": 400,
+    "win_length": 400,
+    "hop_length": 200,
+    "amin": 1e-10,
+    "top_db": None,
+}
 MEL = LINEAR | {
-    "transform": "mel", "n_mels": 64, "f_min": 20.0, "f_max": None, "mel_scale": "htk", "mel_norm": None,
-}  # fmt: skip
+    "transform": "mel",
+    "n_mels": 64,
+    "f_min": 20.0,
+    "f_max": None,
+    "mel_scale": "htk",
+    "mel_norm": None,
+}
 VALID: dict[str, Any] = {
     "recipe": "default",
     "dataset": ESC,
@@ -53,13 +86,17 @@ VALID: dict[str, Any] = {
     "protocol": {"folds": [1, 2], "seeds": [0]},
     "model": {"name": "xresnet18", "stem_init": "published"},
     "train": {
-        "epochs": 20, "batch_size": 64, "learning_rate": 1e-3, "weight_decay": 0.01, "device": "auto",
+        "epochs": 20,
+        "batch_size": 64,
+        "learning_rate": 1e-3,
+        "weight_decay": 0.01,
+        "device": "auto",
         "precision": "auto",
         "memory_gb": None,
     },
     "compare": {"baseline": "none"},
     "tracking": {"experiment": "specnorm", "required": False},
-}  # fmt: skip
+}
 DROP = object()
 
 
@@ -293,9 +330,12 @@ def _leaves(model: BaseModel, *above: str) -> Iterator[str]:
 
 
 CHOICES: dict[str, dict[str, Any]] = {
-    "defaults": {}, "folder": {"dataset": FOLDER}, "csv": {"dataset": CSV}, "synthetic": {"dataset": SYNTHETIC},
+    "defaults": {},
+    "folder": {"dataset": FOLDER},
+    "csv": {"dataset": CSV},
+    "synthetic": {"dataset": SYNTHETIC},
     "mel": {"spectrogram": MEL},
-}  # fmt: skip
+}
 LEAVES = [
     (leaf, choice)
     for choice, sections in CHOICES.items()
@@ -304,11 +344,17 @@ LEAVES = [
 ]
 # Keys that may be null, each with another value that is right.
 NULLABLE = {
-    "dataset.name": "mine", "dataset.group_pattern": "(a)",
-    "dataset.source": "a.zip", "dataset.size": 1, "dataset.fold_column": "fold", "dataset.group_column": "group",
-    "spectrogram.top_db": 80.0, "spectrogram.f_max": 8000.0, "spectrogram.mel_norm": "slaney",
+    "dataset.name": "mine",
+    "dataset.group_pattern": "(a)",
+    "dataset.source": "a.zip",
+    "dataset.size": 1,
+    "dataset.fold_column": "fold",
+    "dataset.group_column": "group",
+    "spectrogram.top_db": 80.0,
+    "spectrogram.f_max": 8000.0,
+    "spectrogram.mel_norm": "slaney",
     "train.memory_gb": 2.0,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("key", "choice"), LEAVES)
@@ -559,10 +605,16 @@ def test_a_long_value_stays_a_short_line() -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("1e-3", 1e-3), ("1E-3", 1e-3), ("1.0e-3", 1e-3), ("1.e-3", 1e-3), ("+1e-3", 1e-3), (".5", 0.5), ("1e+0", 1.0),
+        ("1e-3", 1e-3),
+        ("1E-3", 1e-3),
+        ("1.0e-3", 1e-3),
+        ("1.e-3", 1e-3),
+        ("+1e-3", 1e-3),
+        (".5", 0.5),
+        ("1e+0", 1.0),
         ("1", 1.0),
     ],
-)  # fmt: skip
+)
 def test_numbers_are_read_as_yaml_1_2_writes_them(tmp_path: Path, text: str, value: float) -> None:
     """YAML 1.1, which PyYAML reads, makes strings of 1e-3 and 1e3; Hydra and DVC make numbers of them."""
     source = yaml.safe_dump(VALID).replace("learning_rate: 0.001", f"learning_rate: {text}")

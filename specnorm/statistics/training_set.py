@@ -96,9 +96,13 @@ def all_moments(
 
 
 def training_statistics(
-    shards: Shards, waveform: Waveform, moments: dict[int, Moments], held_out_fold: int, params: StatisticsParams,
+    shards: Shards,
+    waveform: Waveform,
+    moments: dict[int, Moments],
+    held_out_fold: int,
+    params: StatisticsParams,
     bin_frequencies_hz: list[float],
-) -> TrainingStatistics:  # fmt: skip
+) -> TrainingStatistics:
     """Merge the moments of every fold but the held-out one.
 
     Raises:

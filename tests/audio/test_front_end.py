@@ -16,13 +16,26 @@ from specnorm.errors import ConfigurationError, DataError, ResourceError
 from specnorm.params import LinearParams, MelParams
 
 PUBLISHED: dict[str, Any] = {
-    "transform": "linear", "sample_rate": 16000, "resampler": "polyphase", "clip_seconds": 5.0, "n_fft": 400,
-    "win_length": 400, "hop_length": 200, "amin": 1e-10, "top_db": None,
-}  # fmt: skip
+    "transform": "linear",
+    "sample_rate": 16000,
+    "resampler": "polyphase",
+    "clip_seconds": 5.0,
+    "n_fft": 400,
+    "win_length": 400,
+    "hop_length": 200,
+    "amin": 1e-10,
+    "top_db": None,
+}
 MEL = PUBLISHED | {
-    "transform": "mel", "n_fft": 1024, "hop_length": 160, "n_mels": 64, "f_min": 20.0, "f_max": None,
-    "mel_scale": "htk", "mel_norm": None,
-}  # fmt: skip
+    "transform": "mel",
+    "n_fft": 1024,
+    "hop_length": 160,
+    "n_mels": 64,
+    "f_min": 20.0,
+    "f_max": None,
+    "mel_scale": "htk",
+    "mel_norm": None,
+}
 
 
 def front_end(**changes: Any) -> FrontEnd:
@@ -227,10 +240,20 @@ def test_every_setting_and_the_version_are_in_the_fingerprint() -> None:
     assert described["numerics_version"] >= 1
     assert described.keys() - {"numerics_version"} == MelParams.model_fields.keys()
     changed = {
-        "sample_rate": 22050, "resampler": "sinc", "clip_seconds": 4.0, "n_fft": 2048, "win_length": 300,
-        "hop_length": 100, "amin": 1e-9, "top_db": 80.0, "n_mels": 32, "f_min": 30.0, "f_max": 7000.0,
-        "mel_scale": "slaney", "mel_norm": "slaney",
-    }  # fmt: skip
+        "sample_rate": 22050,
+        "resampler": "sinc",
+        "clip_seconds": 4.0,
+        "n_fft": 2048,
+        "win_length": 300,
+        "hop_length": 100,
+        "amin": 1e-9,
+        "top_db": 80.0,
+        "n_mels": 32,
+        "f_min": 30.0,
+        "f_max": 7000.0,
+        "mel_scale": "slaney",
+        "mel_norm": "slaney",
+    }
     assert changed.keys() | {"transform"} == MelParams.model_fields.keys()
     prints = {files.fingerprint(describe(base.model_copy(update={key: value}))) for key, value in changed.items()}
     assert len(prints | {files.fingerprint(described)}) == len(changed) + 1
@@ -245,13 +268,23 @@ class TestByKeyword:
 
     def test_every_setting_has_a_keyword(self) -> None:
         linear = PUBLISHED | {
-            "sample_rate": 8000, "resampler": "sinc", "clip_seconds": 1.5, "n_fft": 512, "win_length": 300,
-            "hop_length": 80, "amin": 1e-6, "top_db": 60.0,
-        }  # fmt: skip
+            "sample_rate": 8000,
+            "resampler": "sinc",
+            "clip_seconds": 1.5,
+            "n_fft": 512,
+            "win_length": 300,
+            "hop_length": 80,
+            "amin": 1e-6,
+            "top_db": 60.0,
+        }
         mel = linear | {
-            "transform": "mel", "n_mels": 32, "f_min": 50.0, "f_max": 3500.0, "mel_scale": "slaney",
+            "transform": "mel",
+            "n_mels": 32,
+            "f_min": 50.0,
+            "f_max": 3500.0,
+            "mel_scale": "slaney",
             "mel_norm": "slaney",
-        }  # fmt: skip
+        }
         assert all(linear[key] != value for key, value in PUBLISHED.items() if key != "transform")
         for make, model, values in ((FrontEnd.linear, LinearParams, linear), (FrontEnd.mel, MelParams, mel)):
             given = {key: value for key, value in values.items() if key != "transform"}

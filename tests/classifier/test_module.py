@@ -32,14 +32,27 @@ CLASSES = ("low", "high", "noise")
 FOLDS, PER_FOLD = (1, 2), 9
 RATE = 4000
 SHARED = {
-    "sample_rate": RATE, "resampler": "polyphase", "clip_seconds": 0.5, "n_fft": 64, "win_length": 64,
-    "hop_length": 50, "amin": 1e-10,
-}  # fmt: skip
+    "sample_rate": RATE,
+    "resampler": "polyphase",
+    "clip_seconds": 0.5,
+    "n_fft": 64,
+    "win_length": 64,
+    "hop_length": 50,
+    "amin": 1e-10,
+}
 LINEAR = LinearParams.model_validate({**SHARED, "transform": "linear", "top_db": None})
 MEL = MelParams.model_validate(
-    {**SHARED, "transform": "mel", "top_db": 60.0, "n_mels": 12, "f_min": 0.0, "f_max": None, "mel_scale": "htk",
-     "mel_norm": None}
-)  # fmt: skip
+    {
+        **SHARED,
+        "transform": "mel",
+        "top_db": 60.0,
+        "n_mels": 12,
+        "f_min": 0.0,
+        "f_max": None,
+        "mel_scale": "htk",
+        "mel_norm": None,
+    }
+)
 # What the two ways to the same spectrograms may differ by: float32 sums in another order, clip by clip or in batches.
 CLOSE = 1e-5
 
@@ -112,9 +125,13 @@ def train_cell(
     place = folder / "normalizers" / norm / "fold-1.json"
     fitted.write(fitted.fit(norm, mode, found), place)
     trained = loop.Cell(
-        fold=1, seed=0, classes=len(CLASSES), train=cells.clips_of(shards, mode.waveform, [2]),
-        held_out=cells.clips_of(shards, mode.waveform, [1]), normalizer=fitted.read(place).build,
-    )  # fmt: skip
+        fold=1,
+        seed=0,
+        classes=len(CLASSES),
+        train=cells.clips_of(shards, mode.waveform, [2]),
+        held_out=cells.clips_of(shards, mode.waveform, [1]),
+        normalizer=fitted.read(place).build,
+    )
     settings = TrainParams(
         epochs=8, batch_size=4, learning_rate=1e-3, weight_decay=0.01, device="cpu", precision="fp32", memory_gb=None
     )
@@ -122,9 +139,15 @@ def train_cell(
     network = ModelParams(name="xresnet18", stem_init="published")
     result = loop.train(trained, network, settings, choice)
     origin = {
-        "norm": norm, "fold": 1, "seed": 0, "dataset": shards.dataset_digest, "front_end": shards.front_end_fingerprint,
-        "normalizer": sha256_file(place), "model": network.model_dump(), "train": settings.model_dump(),
-    }  # fmt: skip
+        "norm": norm,
+        "fold": 1,
+        "seed": 0,
+        "dataset": shards.dataset_digest,
+        "front_end": shards.front_end_fingerprint,
+        "normalizer": sha256_file(place),
+        "model": network.model_dump(),
+        "train": settings.model_dump(),
+    }
     run = {"device": "cpu", "device_name": "a CPU", "precision": "fp32", "train_seconds": 1.0}
     cells.write(folder / "cell", result, trained.held_out, {**origin, "fingerprint": fingerprint(origin)}, run)
     return Trained(cells.read(folder / "cell"), place, front_end, raw[1])

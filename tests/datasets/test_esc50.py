@@ -43,8 +43,13 @@ def test_clips_are_sorted_by_fold_and_name(tmp_path: Path) -> None:
         with Archive(write_zip(tmp_path / name, esc_members(order))) as archive:
             clips, _ = read_esc_table(archive, esc_params())
         assert clips.iloc[0].tolist() == [
-            "1-111-A-10.ogg", "ESC-50-master/audio/1-111-A-10.ogg", 1, 0, "class_10", "111",
-        ]  # fmt: skip
+            "1-111-A-10.ogg",
+            "ESC-50-master/audio/1-111-A-10.ogg",
+            1,
+            0,
+            "class_10",
+            "111",
+        ]
         assert clips["clip"].tolist() == [row["filename"] for row in rows]
         assert clips["fold"].dtype == clips["target"].dtype == "int64"
 

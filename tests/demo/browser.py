@@ -27,9 +27,15 @@ from tests.end_to_end.project import REPOSITORY, Project
 
 # No sandbox: a container's root has none. The rest keeps the browser from the network and from a first run's questions.
 ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_S = 60  # for one element of a page: the UI takes a few seconds, and a busy machine ten times that
 START_S = 180  # for the server, which imports all of MLflow in three processes
@@ -111,14 +117,23 @@ def mlflow_ui(project: Project) -> Iterator[Served]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [
-        "make", f"--makefile={REPOSITORY / 'Makefile'}", f"--assume-old={sys.prefix}/.ready", f"VENV={sys.prefix}",
-        "ui", f"PORT={port}",
-    ]  # fmt: skip
+        "make",
+        f"--makefile={REPOSITORY / 'Makefile'}",
+        f"--assume-old={sys.prefix}/.ready",
+        f"VENV={sys.prefix}",
+        "ui",
+        f"PORT={port}",
+    ]
     with tempfile.TemporaryFile("w+") as log:
         server = subprocess.Popen(
-            command, cwd=project.root, env=project.environment, stdin=subprocess.DEVNULL, stdout=log,
-            stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            command,
+            cwd=project.root,
+            env=project.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         try:
             if not _answers(server, port):
                 log.seek(0)

@@ -77,9 +77,15 @@ class Project:
     def run(self, *command: str, fails: bool = False, cwd: Path | None = None) -> Ran:
         """Run a command in the project; ``fails`` says whether it is expected to."""
         done = subprocess.run(
-            command, cwd=cwd or self.root, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL, text=True, check=False,
-        )  # fmt: skip
+            command,
+            cwd=cwd or self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            check=False,
+        )
         assert (done.returncode != 0) == fails, f"{' '.join(command)} gave {done.returncode}:\n{done.stdout}"
         return Ran(done.stdout)
 
@@ -108,8 +114,10 @@ def copy_of_repository(root: Path, *, threads: int | None = None) -> Project:
     """Copy the files that git tracks, as they are now, with the tiny recipe beside them, into a fresh repository."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=REPOSITORY, stdout=subprocess.PIPE, check=True,
-    ).stdout  # fmt: skip
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        check=True,
+    ).stdout
     for name in listed.decode().split("\0"):
         if name and (REPOSITORY / name).is_file():
             (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -121,9 +121,13 @@ def test_a_cell_that_fails_gives_its_code_and_its_line_last(parallel: Parallel) 
     with files.exclusive(parallel.project.root / ".cache/locks/data-cells-none-fold-1-seed-0.lock"):
         done = subprocess.run(
             [*COMMAND, "-S", "train.epochs=2"],
-            cwd=parallel.project.root, env=parallel.project.environment,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        )  # fmt: skip
+            cwd=parallel.project.root,
+            env=parallel.project.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 5
     last = done.stdout.splitlines()[-1]
     assert last.startswith("parallel: train@none-1-0 failed with exit code 5: train: another process is doing the same")

@@ -22,13 +22,27 @@ def test_every_output_is_there(project: Project) -> None:
     assert {path.name for path in (data / "statistics/fold-2").iterdir()} == {"raw.json", "standardized.json"}
     cells = pd.read_csv(data / "comparison/cells.csv")
     assert list(cells.columns) == [
-        "norm", "fold", "seed", "accuracy", "f1_macro", "loss", "train_seconds", "total_seconds", "device", "precision",
-    ]  # fmt: skip
+        "norm",
+        "fold",
+        "seed",
+        "accuracy",
+        "f1_macro",
+        "loss",
+        "train_seconds",
+        "total_seconds",
+        "device",
+        "precision",
+    ]
     assert list(cells["norm"]) == ["none", "global"]
     summary = pd.read_csv(data / "comparison/summary.csv")
     assert list(summary.columns[:6]) == [
-        "norm", "cells", "accuracy_mean", "accuracy_sd", "accuracy_low", "accuracy_high",
-    ]  # fmt: skip
+        "norm",
+        "cells",
+        "accuracy_mean",
+        "accuracy_sd",
+        "accuracy_low",
+        "accuracy_high",
+    ]
     assert json.loads((data / "comparison/verdict.json").read_text())["recommended"] in ("none", "global")
     assert (data / "comparison/report.html").stat().st_size < 10e6
     assert (project.root / "mlflow.db").is_file()

@@ -22,26 +22,45 @@ from tests.faults.crash import Ended, Stages, reset, stages, tree, wrong
 PARAMS: dict[str, Any] = {
     "recipe": "crash",
     "dataset": {
-        "kind": "synthetic", "name": None, "sources": 1, "clips": 1, "folds": 2, "sample_rate": 8000,
-        "clip_seconds": 0.25, "seed": 0,
+        "kind": "synthetic",
+        "name": None,
+        "sources": 1,
+        "clips": 1,
+        "folds": 2,
+        "sample_rate": 8000,
+        "clip_seconds": 0.25,
+        "seed": 0,
     },
     "spectrogram": {
-        "transform": "linear", "sample_rate": 8000, "resampler": "polyphase", "clip_seconds": 0.25, "n_fft": 64,
-        "win_length": 64, "hop_length": 64, "amin": 1e-10, "top_db": None,
+        "transform": "linear",
+        "sample_rate": 8000,
+        "resampler": "polyphase",
+        "clip_seconds": 0.25,
+        "n_fft": 64,
+        "win_length": 64,
+        "hop_length": 64,
+        "amin": 1e-10,
+        "top_db": None,
     },
     "statistics": {"fraction": 1.0, "seed": 0},
     "norm": {
-        "none": {"kind": "identity", "waveform": "raw"}, "channel": {"kind": "channel", "waveform": "standardized"},
+        "none": {"kind": "identity", "waveform": "raw"},
+        "channel": {"kind": "channel", "waveform": "standardized"},
     },
     "protocol": {"folds": [1, 2], "seeds": [0]},
     "model": {"name": "xresnet18", "stem_init": "published"},
     "train": {
-        "epochs": 1, "batch_size": 2, "learning_rate": 1e-3, "weight_decay": 0.01, "device": "cpu", "precision": "fp32",
+        "epochs": 1,
+        "batch_size": 2,
+        "learning_rate": 1e-3,
+        "weight_decay": 0.01,
+        "device": "cpu",
+        "precision": "fp32",
         "memory_gb": None,
     },
     "compare": {"baseline": "none"},
     "tracking": {"experiment": "crash", "required": False},
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

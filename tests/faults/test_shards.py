@@ -91,9 +91,18 @@ def _text(path: Path) -> None:
 
 
 DAMAGE: list[Callable[[Path], None]] = [
-    _flip, _cut, _grow, _empty, _swap, _objects, _vast, _doubles, _other_shape, _npz,
+    _flip,
+    _cut,
+    _grow,
+    _empty,
+    _swap,
+    _objects,
+    _vast,
+    _doubles,
+    _other_shape,
+    _npz,
     _text,
-]  # fmt: skip
+]
 
 
 @pytest.fixture
@@ -245,8 +254,12 @@ _FULL_DISK = """
 def test_a_full_disk(tmp_path: Path, limit: int) -> None:
     found = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(_FULL_DISK), str(tmp_path), str(limit)],
-        capture_output=True, text=True, check=False, timeout=300, env={**os.environ, "PYTHONPATH": str(_root())},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(_root())},
+    )
     assert found.returncode == 5, found.stderr
     assert "cannot write a file in" in found.stdout
     assert "fold-2.npy: got File too large. Free space" in found.stdout

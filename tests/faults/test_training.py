@@ -321,8 +321,12 @@ CHILD = """
 def test_a_killed_process_leaves_what_the_next_one_needs(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(CHILD), str(tmp_path)],
-        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=True,
+    )
     deaths = dict(line.split() for line in done.stdout.splitlines())
     assert set(deaths.values()) == {str(-signal.SIGKILL)}, done.stderr
     clean = small.run()
@@ -372,9 +376,22 @@ def broken(how: str, good: bytes, folder: Path) -> bytes:
 
 @pytest.mark.parametrize(
     "how",
-    ["empty", "half", "in the header", "one byte short", "one byte long", "zeros", "huge header", "endless header",
-     "no JSON", "text", "pickle", "torch archive", "zip bomb"],
-)  # fmt: skip
+    [
+        "empty",
+        "half",
+        "in the header",
+        "one byte short",
+        "one byte long",
+        "zeros",
+        "huge header",
+        "endless header",
+        "no JSON",
+        "text",
+        "pickle",
+        "torch archive",
+        "zip bomb",
+    ],
+)
 def test_a_broken_file_is_set_aside_and_training_starts_from_fresh_weights(
     checkpoint: Checkpoint, tmp_path: Path, how: str
 ) -> None:

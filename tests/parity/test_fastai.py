@@ -534,9 +534,15 @@ def test_torch_one_cycle_is_another_schedule(published: list[recipe.Step]) -> No
     """Even with the same ends: its peak comes a step earlier and it reaches its end, which fastai never does."""
     optimizer = recipe.optimizer(Model(nn.Identity(), nn.Linear(1, 1)), DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=PEAK, total_steps=PUBLISHED_STEPS, pct_start=0.25, div_factor=25, final_div_factor=1e5 / 25,
-        base_momentum=0.85, max_momentum=0.95,
-    )  # fmt: skip
+        optimizer,
+        max_lr=PEAK,
+        total_steps=PUBLISHED_STEPS,
+        pct_start=0.25,
+        div_factor=25,
+        final_div_factor=1e5 / 25,
+        base_momentum=0.85,
+        max_momentum=0.95,
+    )
     rates = []
     for _ in range(PUBLISHED_STEPS):
         rates.append(optimizer.param_groups[0]["lr"])

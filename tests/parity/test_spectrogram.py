@@ -17,8 +17,12 @@ from specnorm.params import LinearParams, MelParams
 RATE_HZ = 16000
 SAMPLES = 32000
 BASE: dict[str, Any] = {
-    "sample_rate": RATE_HZ, "resampler": "polyphase", "clip_seconds": SAMPLES / RATE_HZ, "amin": 1e-10, "top_db": None,
-}  # fmt: skip
+    "sample_rate": RATE_HZ,
+    "resampler": "polyphase",
+    "clip_seconds": SAMPLES / RATE_HZ,
+    "amin": 1e-10,
+    "top_db": None,
+}
 WINDOWS = [
     {"n_fft": 400, "win_length": 400, "hop_length": 200},
     {"n_fft": 1024, "win_length": 400, "hop_length": 160},
@@ -102,9 +106,14 @@ def test_mel_equals_torchaudio(mel: dict[str, Any]) -> None:
     windows = {"n_fft": 1024, "win_length": 400, "hop_length": 160}
     params = MelParams.model_validate({"transform": "mel"} | BASE | windows | mel)
     transform = torchaudio.transforms.MelSpectrogram(
-        RATE_HZ, **windows, f_min=params.f_min, f_max=params.f_max, n_mels=params.n_mels, norm=params.mel_norm,
+        RATE_HZ,
+        **windows,
+        f_min=params.f_min,
+        f_max=params.f_max,
+        n_mels=params.n_mels,
+        norm=params.mel_norm,
         mel_scale=params.mel_scale,
-    )  # fmt: skip
+    )
     module = FrontEnd(params)
     assert module.filters is not None
     assert torch.equal(module.filters, transform.mel_scale.fb)
@@ -140,10 +149,19 @@ def test_mel_equals_librosa(mel: dict[str, Any]) -> None:
     params = MelParams.model_validate({"transform": "mel"} | BASE | windows | mel)
     module = FrontEnd(params)
     power = librosa.feature.melspectrogram(
-        y=clip().astype(np.float64), sr=RATE_HZ, power=2.0, center=True, pad_mode="reflect", window="hann",
-        htk=params.mel_scale == "htk", norm=params.mel_norm, n_mels=params.n_mels, fmin=params.f_min,
-        fmax=params.f_max, **windows,
-    )  # fmt: skip
+        y=clip().astype(np.float64),
+        sr=RATE_HZ,
+        power=2.0,
+        center=True,
+        pad_mode="reflect",
+        window="hann",
+        htk=params.mel_scale == "htk",
+        norm=params.mel_norm,
+        n_mels=params.n_mels,
+        fmin=params.f_min,
+        fmax=params.f_max,
+        **windows,
+    )
     # torchaudio computes the filters' edges in float32: they move by 1e-3 Hz, of bands that are 30 Hz wide and more.
     assert_same_level(module(torch.from_numpy(clip()))[0].numpy(), power, rtol=1e-4)
 

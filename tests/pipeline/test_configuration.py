@@ -148,11 +148,15 @@ def test_the_front_ends_of_the_library_have_the_pipelines_defaults(tmp_path: Pat
 def test_recipes_are_what_they_are_called(tmp_path: Path) -> None:
     default, post = loaded(tmp_path), loaded(tmp_path, "experiment=post")
     assert (list(default.norm), default.protocol.folds, default.protocol.seeds) == (
-        PUBLISHED_MODES, [1, 2, 3, 4, 5], [0],
-    )  # fmt: skip
+        PUBLISHED_MODES,
+        [1, 2, 3, 4, 5],
+        [0],
+    )
     assert (list(post.norm), post.protocol.folds, post.protocol.seeds) == (
-        ["none", "global", "channel"], [1], [0, 1, 2, 3, 4],
-    )  # fmt: skip
+        ["none", "global", "channel"],
+        [1],
+        [0, 1, 2, 3, 4],
+    )
     assert post.spectrogram == default.spectrogram
     assert (default.spectrogram.bins, default.spectrogram.frames) == (201, 401)  # the published shape
     demo = loaded(tmp_path, "experiment=demo")
@@ -309,7 +313,12 @@ def test_the_inspection_has_power() -> None:
         "def rest(number, everything): return everything.statistics.seed"
     )
     assert stage.reads("work", {"runner": helper}) == {
-        "recipe", "train.epochs", "model", "norm", "protocol.folds", "statistics.seed",
-    }  # fmt: skip
+        "recipe",
+        "train.epochs",
+        "model",
+        "norm",
+        "protocol.folds",
+        "statistics.seed",
+    }
     whole = Module("def work(params: Params, _): return params.model_dump()")
     assert whole.reads("work", {}) == set(params.Params.model_fields)

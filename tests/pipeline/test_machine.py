@@ -92,8 +92,9 @@ def test_gpus_are_counted_without_torch(tmp_path: Path, monkeypatch: pytest.Monk
 def test_the_environment_gives_threads_and_leaves_the_rest(outer: dict[str, str], threads: str) -> None:
     outer |= {"HOME": "/home/x", "CUDA_VISIBLE_DEVICES": "0,1"}
     assert machine.environment(Share((0, 1, 2, 3), 4, None, 0.5), outer) == outer | {
-        "OMP_NUM_THREADS": threads, "SPECNORM_MEMORY_SHARE": "0.5",
-    }  # fmt: skip
+        "OMP_NUM_THREADS": threads,
+        "SPECNORM_MEMORY_SHARE": "0.5",
+    }
     assert machine.environment(Share((0,), 4, "1", 1.0), outer)["CUDA_VISIBLE_DEVICES"] == "1"
 
 
@@ -104,8 +105,10 @@ def test_processes_started_in_the_block_keep_to_the_cores_and_this_one_does_not(
     with machine.pinned((one,)):
         process = subprocess.Popen(
             [sys.executable, "-c", "import os; input(); print(os.sched_getaffinity(0))"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
     assert os.sched_getaffinity(0) == before
     assert process.communicate("go on\n")[0].strip() == str({one})
 

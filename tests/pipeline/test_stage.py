@@ -414,8 +414,12 @@ def test_a_stage_is_known_by_its_module_s_name_also_as_a_program(place: Path) ->
     for flags, last in (([], 1), (["-v"], 6)):
         found = subprocess.run(
             [sys.executable, "-m", "stages.download", *flags],
-            cwd=place, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            cwd=place,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert (found.returncode, found.stdout) == (2, "")
         lines = found.stderr.splitlines()
         assert lines[-1] == "download: missing file in params.yaml. Restore it with `git checkout`"

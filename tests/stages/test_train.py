@@ -30,12 +30,22 @@ def write(**sections: dict[str, Any]) -> None:
     """The committed parameters, made small, with changes."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values["dataset"] = {
-        "kind": "synthetic", "name": None, "sources": 1, "clips": 1, "folds": 2, "sample_rate": 8000,
-        "clip_seconds": 0.25, "seed": 0,
-    }  # fmt: skip
+        "kind": "synthetic",
+        "name": None,
+        "sources": 1,
+        "clips": 1,
+        "folds": 2,
+        "sample_rate": 8000,
+        "clip_seconds": 0.25,
+        "seed": 0,
+    }
     values["spectrogram"] |= {
-        "sample_rate": 8000, "clip_seconds": 0.25, "n_fft": 64, "win_length": 64, "hop_length": 64,
-    }  # fmt: skip
+        "sample_rate": 8000,
+        "clip_seconds": 0.25,
+        "n_fft": 64,
+        "win_length": 64,
+        "hop_length": 64,
+    }
     values["protocol"] = {"folds": [1, 2], "seeds": [0]}
     values["train"] |= {"epochs": EPOCHS, "batch_size": 4, "device": "cpu", "precision": "fp32"}
     for section, changes in sections.items():

@@ -56,9 +56,13 @@ def make_cell(
 def small_network(classes: int, *, generator: torch.Generator, stem_init: str) -> nn.Sequential:
     """In place of xresnet18: the same kinds of layers, a thousandth of the work."""
     network = nn.Sequential(
-        nn.Conv2d(1, 6, 3, stride=2, bias=False), nn.BatchNorm2d(6), nn.ReLU(), nn.AdaptiveAvgPool2d((6, 1)),
-        nn.Flatten(), nn.Linear(36, classes),
-    )  # fmt: skip
+        nn.Conv2d(1, 6, 3, stride=2, bias=False),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d((6, 1)),
+        nn.Flatten(),
+        nn.Linear(36, classes),
+    )
     for parameter in network.parameters():
         if parameter.ndim > 1:
             nn.init.normal_(parameter, std=0.2, generator=generator)
@@ -75,9 +79,7 @@ def run(
     **changes: object,
 ) -> loop.Result:
     """Train the small cell."""
-    return loop.train(
-        cell or make_cell(), MODEL, settings(**changes), choice, checkpoint=checkpoint, report=report
-    )  # fmt: skip
+    return loop.train(cell or make_cell(), MODEL, settings(**changes), choice, checkpoint=checkpoint, report=report)
 
 
 def state(result: loop.Result) -> dict[str, Tensor]:

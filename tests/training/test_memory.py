@@ -65,9 +65,7 @@ print(statistics.median([faults() for _ in range(31)]))
 def test_freed_memory_is_used_again_instead_of_asked_for_anew() -> None:
     def faults(how: str) -> int:
         root = Path(__file__).parents[2]
-        done = subprocess.run(
-            [sys.executable, "-c", CHILD, how], cwd=root, capture_output=True, text=True, check=True
-        )  # fmt: skip
+        done = subprocess.run([sys.executable, "-c", CHILD, how], cwd=root, capture_output=True, text=True, check=True)
         return int(float(done.stdout))
 
     pages = 64 * 2**20 // resource.getpagesize()
