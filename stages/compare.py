@@ -19,7 +19,6 @@ from specnorm.report import contents, example, gallery, results
 from specnorm.report.provenance import provenance
 from specnorm.shards.store import open_shards
 from specnorm.statistics import training_set
-from specnorm.training.key import CellKey
 from specnorm.training.model import initial_network
 
 _CLIPS = 64  # that the no-op check and the histograms look at: a batch
@@ -33,7 +32,6 @@ def work(params: Params, _: argparse.Namespace) -> None:
 
     # 2. What it says.
     fold = params.protocol.folds[0]
-    modes = {mode: fitted.read(places.normalizer_path(mode, fold)) for mode in params.norm}
     traits = {mode: Traits.of(each.kind, each.waveform) for mode, each in params.norm.items()}
     simplest, baseline = simplest_first(traits), params.compare.baseline
     found, clips = outcomes.gather(stored, shards), outcomes.held_out_clips(stored, shards)
@@ -41,25 +39,26 @@ def work(params: Params, _: argparse.Namespace) -> None:
     if answer.baseline != baseline:
         print(f"baseline {baseline} is not among the modes: {answer.baseline} stands in for it")
 
-    # 3. What each mode, trained in its first cell, gives the network, and what the network as training starts with it
-    # makes of that.
-    by_key = {cell.key: cell for cell in stored}
-    first = {mode: by_key[CellKey(mode, fold, params.protocol.seeds[0])] for mode in modes}
-    given = inputs.take(shards, {mode: inputs.trained(modes[mode], first[mode]) for mode in modes}, fold, count=_CLIPS)
+    # 3. What each mode as its first cell trained it gives the network, and what is left of that behind the first layer.
+    first = {cell.key.norm: cell for cell in reversed(stored) if cell.key.fold == fold}
+    modes = {mode: inputs.trained(fitted.read(places.normalizer_path(mode, fold)), first[mode]) for mode in params.norm}
+    given = inputs.take(shards, modes, fold, count=_CLIPS)
     network = initial_network(params.model, classes=len(shards.classes), seed=params.protocol.seeds[0], fold=fold)
     left = noop.table(network, given.effects())
 
     # 4. The document, the pictures, and all files.
     check = document.noop_check(left, clips=len(given.clips), fold=fold)
-    title = document.title_of(params, shards)
-    said = document.make(answer, found, stored, shards, check, title=title)
+    said = document.make(answer, found, stored, shards, check, title=document.title_of(params, shards))
     statistics = {
         waveform: [training_set.read(places.statistics_path(fold, waveform)) for fold in params.protocol.folds]
         for waveform in WAVEFORMS
     }
     shown = example.read(places.ARCHIVE, given.clips, params.spectrogram)
-    figures = gallery.figures(answer, tables, given, left, statistics, shown, params.spectrogram, shards.classes)
-    files = contents.files(said, answer, tables, figures, provenance(params, shards, stored))
+    families = {mode: each.family for mode, each in traits.items()}
+    figures = gallery.figures(
+        answer, tables, given, left, statistics, shown, params.spectrogram, shards.classes, families
+    )
+    files = contents.files(said, answer, tables, figures, provenance(params, shards, stored), families)
     results.write(places.COMPARISON, files)
     print(files[contents.TABLE].decode().partition("\n## Cells")[0])
 

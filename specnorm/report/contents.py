@@ -22,6 +22,7 @@ def files(
     checked: CellTables,
     figures: Mapping[str, Figure],
     provenance: Mapping[str, str],
+    families: Mapping[str, str],
 ) -> dict[str, bytes]:
     """Write it all out: the page, the pictures, the tables, and the verdict for programs.
 
@@ -31,6 +32,7 @@ def files(
         checked: the tables of its cells.
         figures: by name.
         provenance: from :func:`specnorm.report.provenance.provenance`.
+        families: each mode's.
     """
     drawn = {name: style.svg(figure) for name, figure in figures.items()}
     summary = tables.summary(document)
@@ -49,6 +51,13 @@ def files(
         TABLE: tables.markdown(document, checked.cells),
         "summary.json": json_text(tables.flat(summary)),
         VERDICT: document.to_json(),
-        REPORT: page.render(document, drawn, cells=checked.cells, clips=verdict.clips, provenance=provenance),
+        REPORT: page.render(
+            document,
+            drawn,
+            style.colours(families),
+            cells=checked.cells,
+            clips=verdict.clips,
+            provenance=provenance,
+        ),
     }
     return {name: text.encode() for name, text in texts.items()}

@@ -14,12 +14,15 @@ from specnorm.comparison.checked import CellTables
 from specnorm.comparison.inputs import UNTOUCHED, Inputs
 from specnorm.comparison.verdict import Verdict
 from specnorm.params import WAVEFORMS, LinearParams, MelParams, Waveform
-from specnorm.report import pictures, sound
+from specnorm.report import curves, intervals, pictures, sound
 from specnorm.report.example import Example
+from specnorm.report.panels import MOST
 from specnorm.report.style import drawn, headline
 from specnorm.statistics.training_set import TrainingStatistics
 
 _LIMITS = (0.5, 99.5)  # percentiles that a spectrogram's colours reach: single values at the floor would dim the rest
+
+_MOST_PAIRS = 28  # drawn: all pairs of eight modes, on a picture of a page and a half
 
 _WAVEFORMS: dict[Waveform, tuple[str, str]] = {
     "raw": ("the waveform as it is", "full scale = 1"),
@@ -36,6 +39,7 @@ def figures(
     example: Example,
     params: LinearParams | MelParams,
     labels: list[str],
+    families: Mapping[str, str],
 ) -> dict[str, Figure]:
     """All figures; a comparison of one mode has no differences, and modes that change nothing have no effects.
 
@@ -48,26 +52,24 @@ def figures(
         example: a clip among the inputs.
         params: the front end.
         labels: the classes in their order.
+        families: each mode's.
     """
     modes = list(dict.fromkeys(checked.cells["norm"]))
+    estimates = verdict.modes[verdict.modes["metric"] == "accuracy"]
     found = {
-        "accuracy": pictures.accuracy(
-            verdict.modes[verdict.modes["metric"] == "accuracy"], checked.cells, chance=1 / len(labels)
-        ),
-        "curves": pictures.training_curves(checked.curves),
+        "accuracy": intervals.accuracy(estimates, checked.cells, families, chance=1 / len(labels)),
+        "curves": curves.training_curves(checked.curves, families),
     }
     if len(modes) > 1:
-        pairs = verdict.pairs
-        beats = int(pairs["distinguishable"].sum())
-        title = f"{beats} of {len(pairs)} pairs can be told apart (filled)" if beats else "no pair can be told apart"
-        found["differences"] = pictures.differences(pairs, title=f"Differences in accuracy: {title}")
-        found["classes"] = pictures.class_differences(verdict.classes)
+        found["differences"] = differences(verdict, families)
+        found["classes"] = intervals.class_differences(verdict.classes, families)
     found["clip"] = one_clip(example, inputs, params)
     histograms = {mode: inputs.histogram(mode) for mode in modes}
     found["histograms"] = pictures.value_histograms(
         {mode: shares for mode, (shares, _) in histograms.items()},
         {mode: edges for mode, (_, edges) in histograms.items()},
         {mode: inputs.unit(mode) for mode in modes},
+        families,
     )
     for waveform in WAVEFORMS:
         found[f"statistics-{waveform}"] = sound.show_statistics(list(statistics[waveform]))
@@ -75,38 +77,51 @@ def figures(
         found["noop"] = pictures.survival(noop)
     for mode in modes:
         found[f"confusion-{mode}"] = pictures.confusion(checked.confusion, mode, labels)
-    found["time"] = pictures.time_spent(checked.cells)
+    found["time"] = pictures.time_spent(checked.cells, families)
     return found
 
 
 @drawn
 def one_clip(example: Example, inputs: Inputs, params: LinearParams | MelParams) -> Figure:
-    """A clip as both waveforms, and as the spectrogram before and after every mode: a row a waveform variant."""
+    """A clip as both waveforms, and as the spectrogram before and after every mode: a variant starts a row."""
     after = {
         waveform: [
-            mode for mode in inputs.modes if inputs.modes[mode].waveform == waveform and not inputs.untouched(mode)
+            mode for mode, each in inputs.modes.items() if each.waveform == waveform and not inputs.untouched(mode)
         ]
         for waveform in WAVEFORMS
     }
-    columns = 2 + max(len(modes) for modes in after.values())
-    figure = Figure(figsize=(2.75 * columns, 2.5 * len(WAVEFORMS) + 0.4))
-    panels = figure.subplots(len(WAVEFORMS), columns, squeeze=False)
-    for row, waveform in zip(panels, WAVEFORMS, strict=True):
+    columns = min(MOST, 2 + max(len(modes) for modes in after.values()))
+    rows = {waveform: math.ceil((2 + len(modes)) / columns) for waveform, modes in after.items()}
+    figure = Figure(figsize=(2.75 * columns, 2.5 * sum(rows.values()) + 0.4))
+    panels = list(figure.subplots(sum(rows.values()), columns, squeeze=False).ravel())
+    for waveform, modes in after.items():
+        own = [panels.pop(0) for _ in range(rows[waveform] * columns)]
         said, unit = _WAVEFORMS[waveform]
-        sound.show_waveform(example.waveforms[waveform], params.sample_rate, axes=row[0], title=said, unit=unit)
+        sound.show_waveform(example.waveforms[waveform], params.sample_rate, axes=own[0], title=said, unit=unit)
         level = inputs.levels[waveform][example.row]
         sound.show_spectrogram(
-            level, params, axes=row[1], title=f"before: {UNTOUCHED[waveform]}", limits=_limits(level.numpy())
+            level, params, axes=own[1], title=f"before: {UNTOUCHED[waveform]}", limits=_limits(level.numpy())
         )
-        for axes, mode in zip(row[2:], after[waveform], strict=False):
+        for axes, mode in zip(own[2:], modes, strict=False):
             given = inputs.of(mode)[example.row]
             sound.show_spectrogram(
                 given, params, axes=axes, title=f"after: {mode}", unit=inputs.unit(mode), limits=_limits(given.numpy())
             )
-        for axes in row[2 + len(after[waveform]) :]:
+        for axes in own[2 + len(modes) :]:
             axes.set_visible(False)
     headline(figure, f"One clip as each mode hands it to the network: {example.label} ({example.name})")
     return figure
+
+
+def differences(verdict: Verdict, families: Mapping[str, str]) -> Figure:
+    """Every pair's difference in accuracy; where they are very many, that of each mode and the baseline."""
+    pairs, others = verdict.pairs, ""
+    if len(pairs) > _MOST_PAIRS:
+        pairs = pairs[pairs["other"] == verdict.baseline]
+        others = f"; {len(verdict.pairs) - len(pairs)} pairs without {verdict.baseline} are in differences.csv"
+    beats = int(pairs["distinguishable"].sum())
+    title = f"{beats} of {len(pairs)} pairs can be told apart (filled)" if beats else "no pair can be told apart"
+    return intervals.differences(pairs, families, title=f"Differences in accuracy: {title}{others}")
 
 
 def _limits(level: NDArray[np.float32]) -> tuple[float, float]:

@@ -10,7 +10,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from specnorm.comparison.document import Document
 from specnorm.comparison.metrics import p_shown, points
-from specnorm.report.style import colours
 
 _MOST_CLIPS = 40  # disagreements listed; the file has all
 
@@ -18,6 +17,7 @@ _MOST_CLIPS = 40  # disagreements listed; the file has all
 def render(
     document: Document,
     figures: Mapping[str, str],
+    colours: Mapping[str, str],
     *,
     cells: pd.DataFrame,
     clips: pd.DataFrame,
@@ -28,6 +28,7 @@ def render(
     Args:
         document: the verdict's.
         figures: SVG by name.
+        colours: of the modes.
         cells: a row a cell.
         clips: what the modes disagree on, a row a clip.
         provenance: what else a reader must know to trust or repeat the run, shown as it is.
@@ -44,7 +45,7 @@ def render(
     return environment.get_template("report.html").render(
         verdict=document,
         modes=modes,
-        colours=colours(modes),
+        colours=colours,
         images={name: _uri(svg) for name, svg in figures.items()},
         confusions=[f"confusion-{mode}" for mode in modes],
         cells=cells.to_dict("records"),

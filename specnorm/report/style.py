@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import colorsys
 import functools
 import io
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 # Okabe and Ito's colour-blind-safe palette, whose black is a shade lighter here: matplotlib leaves black out of an SVG.
@@ -21,7 +24,10 @@ COLOURS = {
     "global": "#D55E00",
     "channel": "#009E73",
 }
-_OTHERS = ("#0072B2", "#8C6BB1", "#A6761D", "#5B8C00")  # modes of one's own, in the order of their names
+# Every other mode's: a hue a family, a turn of the golden section from one to the next so that any number of them lies
+# apart, and within a family from dark to light, as far as lines are still seen on a light page and on a dark one.
+_FIRST_HUE, _NEXT_HUE, _SATURATION = 0.63, (5**0.5 - 1) / 2, 0.7  # of HLS; the first hue lies far from the six
+_DARKEST, _BRIGHTEST = 0.13, 0.44  # relative luminance
 
 INK, MUTED, GRID, PAPER = "#1f2328", "#656d76", "#d8dee4", "#fffffe"
 LEVELS = "magma"  # the colour map of spectrograms: even in lightness, from dark to bright
@@ -74,14 +80,31 @@ def drawn(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return wrapped
 
 
-def colours(modes: list[str]) -> dict[str, str]:
-    """A colour for each mode: the same for a known mode in every picture, others by name among those given.
+def colours(families: Mapping[str, str]) -> dict[str, str]:
+    """A colour for each mode: for a known one always the same, for others a hue by family and a shade by name.
 
-    >>> colours(["global", "per_clip"])
-    {'global': '#D55E00', 'per_clip': '#0072B2'}
+    Args:
+        families: each mode's.
+
+    >>> colours({"global": "standardize", "clip": "window", "slide": "window"})
+    {'global': '#D55E00', 'clip': '#3459db', 'slide': '#9dafee'}
     """
-    others = sorted(set(modes) - set(COLOURS))
-    return {mode: COLOURS.get(mode) or _OTHERS[others.index(mode) % len(_OTHERS)] for mode in modes}
+    others: dict[str, list[str]] = {}
+    for mode in sorted(set(families) - set(COLOURS)):
+        others.setdefault(families[mode], []).append(mode)
+    found = dict(COLOURS)
+    for place, family in enumerate(sorted(others)):
+        hue = (_FIRST_HUE + place * _NEXT_HUE) % 1
+        own = others[family]
+        shades = np.geomspace(_DARKEST, _BRIGHTEST, len(own)) if own[1:] else [(_DARKEST * _BRIGHTEST) ** 0.5]
+        found |= {mode: _shade(hue, float(shade)) for mode, shade in zip(own, shades, strict=True)}
+    return {mode: found[mode] for mode in families}
+
+
+def luminance(colour: str | tuple[float, float, float]) -> float:
+    """Relative luminance of an sRGB colour, 0 to 1 (WCAG 2.1)."""
+    parts = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(colour)]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 
 
 def headline(figure: Figure, text: str) -> None:
@@ -106,9 +129,14 @@ def short(label: str) -> str:
 def outside(axes: Axes, height: float, text: str, *, muted: bool = False) -> None:
     """Text right of the axes, at a height in their data."""
     axes.annotate(
-        text, (1.02, height), xycoords=("axes fraction", "data"), va="center", annotation_clip=False,
-        color=MUTED if muted else INK, fontsize=8 if muted else 9,
-    )  # fmt: skip
+        text,
+        (1.02, height),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        annotation_clip=False,
+        color=MUTED if muted else INK,
+        fontsize=8 if muted else 9,
+    )
 
 
 def svg(figure: Figure) -> str:
@@ -126,3 +154,9 @@ def svg(figure: Figure) -> str:
     start = text.index("<svg")
     end = text.index(">", start) + 1
     return text[start:end] + sheet + text[end:]
+
+
+def _shade(hue: float, wanted: float) -> str:
+    """The colour of a hue whose relative luminance is the nearest to what is wanted."""
+    steps = (colorsys.hls_to_rgb(hue, float(lightness), _SATURATION) for lightness in np.linspace(0, 1, 501))
+    return to_hex(min(steps, key=lambda colour: abs(luminance(colour) - wanted)))

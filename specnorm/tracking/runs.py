@@ -16,6 +16,7 @@ from mlflow.tracking import MlflowClient
 from pydantic import TypeAdapter
 
 from specnorm.comparison.document import Mode, cells_digest
+from specnorm.comparison.traits import Traits
 from specnorm.datasets import naming
 from specnorm.datasets.urls import visible_url
 from specnorm.errors import IntegrityError
@@ -75,7 +76,7 @@ def sync(
             own = [cell for cell in cells if cell.key.norm == mode.norm]
             parent = _mode_run(mode, own, results, params, tags)
             parent_id, new = parent.ensure(client, experiment)
-            _refresh(client, parent_id, results, mode.norm, own)
+            _refresh(client, parent_id, results, mode.norm, own, params)
             added, known = added + new, known + (not new)
             for cell in own:
                 child = _cell_run(cell, parent, parent_id, results, sources(cell))
@@ -163,7 +164,7 @@ def _mode_run(
         name=norm,
         fingerprint=mode_fingerprint(mode),
         params=_settings(norm, cells, results, params, tags) | {"fold": "all", "seed": "all"},
-        tags=tags | {"kind": "mode", "mlflow.runColor": _colour(norm, results)},
+        tags=tags | {"kind": "mode", "mlflow.runColor": _colour(norm, results, params)},
         metrics=[
             *_curves(histories[list(_CURVES)].mean(skipna=False)),
             *((name, float(value), 0) for name, value in scores.items()),
@@ -240,11 +241,20 @@ def _dataset(name: str, clips: int, context: str, results: Results) -> DatasetIn
     return DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
 
 
-def _colour(norm: str, results: Results) -> str:
-    return colours([mode.norm for mode in results.verdict.modes])[norm]
+def _colour(norm: str, results: Results, params: dict[str, Any]) -> str:
+    """The mode's in the report's pictures."""
+    modes = {mode.norm: params["norm"][mode.norm] for mode in results.verdict.modes}
+    return colours({name: Traits.of(each["kind"], each["waveform"]).family for name, each in modes.items()})[norm]
 
 
-def _refresh(client: MlflowClient, run_id: str, results: Results, norm: str, cells: list[StoredCell]) -> None:
+def _refresh(
+    client: MlflowClient,
+    run_id: str,
+    results: Results,
+    norm: str,
+    cells: list[StoredCell],
+    params: dict[str, Any],
+) -> None:
     """Bring up to date what a mode's run says of the whole comparison."""
     current = fingerprint([_LAYOUT, sha256_file(results.folder / MANIFEST)])  # of the verdict and of all its files
     known = client.get_run(run_id).data.tags.get(_COMPARISON)
@@ -261,7 +271,7 @@ def _refresh(client: MlflowClient, run_id: str, results: Results, norm: str, cel
         client.log_text(run_id, table.to_json(orient="split", index=False), name)
     logged = [{"path": name, "type": "table"} for name in tables]
     client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps(logged))
-    client.set_tag(run_id, "mlflow.runColor", _colour(norm, results))
+    client.set_tag(run_id, "mlflow.runColor", _colour(norm, results, params))
     client.set_tag(run_id, _NOTE, shown.note(results.verdict, norm))
     client.set_tag(run_id, _COMPARISON, current)  # last: without it all of this is done again
 

@@ -12,9 +12,11 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from specnorm.report import pictures, style
+from specnorm.report import curves, intervals, pictures, style
+from tests.report import twenty
 
 VALUES = {"none": [0.5, 0.6, 0.7], "global": [0.8, 0.9, 1.0], "channel": [0.0, 0.25, 0.5]}
+FAMILIES = {"none": "identity", "global": "standardize", "channel": "standardize"}
 
 
 def modes(values: dict[str, list[float]]) -> pd.DataFrame:
@@ -43,7 +45,7 @@ def pairs(count: int = 2, **changes: object) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def curves() -> pd.DataFrame:
+def epochs() -> pd.DataFrame:
     rows = [
         {"norm": norm, "fold": fold, "epoch": epoch, "train_loss": 2 / epoch, "valid_loss": 2 / epoch + 0.1 * fold,
          "valid_accuracy": 0.1 * epoch + 0.01 * fold}
@@ -81,19 +83,43 @@ def survivals() -> pd.DataFrame:
 
 
 LABELS = ["cat", "dog", "rain"]
+QUARTERS, EDGES = np.full(4, 0.25), np.arange(5.0)
 PICTURES: dict[str, Callable[[], Figure]] = {
-    "accuracy": lambda: pictures.accuracy(modes(VALUES), cells(VALUES), chance=0.02),
-    "differences": lambda: pictures.differences(pairs(3), title="Differences"),
-    "training_curves": lambda: pictures.training_curves(curves()),
-    "class_differences": lambda: pictures.class_differences(classes(LABELS)),
+    "accuracy": lambda: intervals.accuracy(modes(VALUES), cells(VALUES), FAMILIES, chance=0.02),
+    "differences": lambda: differences(pairs(3)),
+    "training_curves": lambda: curves.training_curves(epochs(), FAMILIES),
+    "class_differences": lambda: intervals.class_differences(classes(LABELS), FAMILIES),
     "confusion": lambda: pictures.confusion(confusions(LABELS), "none", LABELS),
-    "time_spent": lambda: pictures.time_spent(cells(VALUES)),
+    "time_spent": lambda: pictures.time_spent(cells(VALUES), FAMILIES),
     "value_histograms": lambda: pictures.value_histograms(
-        {"none": np.full(4, 0.25), "global": np.full(4, 0.25)}, {"none": np.arange(5.0), "global": np.arange(5.0)},
+        dict.fromkeys(("none", "global"), QUARTERS),
+        dict.fromkeys(("none", "global"), EDGES),
         {"none": "dB", "global": "normalised level"},
+        FAMILIES,
     ),
     "survival": lambda: pictures.survival(survivals()),
-}  # fmt: skip
+}
+TWENTY: dict[str, Callable[[], Figure]] = {
+    "accuracy": lambda: intervals.accuracy(twenty.modes(), twenty.cells(), twenty.FAMILIES, chance=0.1),
+    "differences": lambda: intervals.differences(
+        twenty.pairs().query("other == 'none'"), twenty.FAMILIES, title="Differences from none"
+    ),
+    "training_curves": lambda: curves.training_curves(twenty.curves(), twenty.FAMILIES),
+    "class_differences": lambda: intervals.class_differences(twenty.classes(), twenty.FAMILIES),
+    "time_spent": lambda: pictures.time_spent(twenty.cells(), twenty.FAMILIES),
+    "value_histograms": lambda: pictures.value_histograms(
+        dict.fromkeys(twenty.FAMILIES, QUARTERS),
+        dict.fromkeys(twenty.FAMILIES, EDGES),
+        dict.fromkeys(twenty.FAMILIES, "dB"),
+        twenty.FAMILIES,
+    ),
+    "survival": lambda: pictures.survival(twenty.survivals()),
+}
+
+
+def differences(table: pd.DataFrame) -> Figure:
+    families = dict.fromkeys([*table["one"], *table["other"]], "a family")
+    return intervals.differences(table, families, title="Differences between modes")
 
 
 def dots(figure: Figure) -> list[list[float]]:
@@ -132,7 +158,7 @@ def test_chance_is_a_dashed_line() -> None:
 
 def test_one_cell_lies_on_the_middle_of_its_bar() -> None:
     one = {"global": [0.5]}
-    (axes,) = pictures.accuracy(modes(one), cells(one), chance=0.1).axes
+    (axes,) = intervals.accuracy(modes(one), cells(one), FAMILIES, chance=0.1).axes
     (line,) = (line for line in axes.lines if line.get_marker() == "o")
     assert list(line.get_ydata()) == [0]
 
@@ -150,7 +176,7 @@ def test_a_difference_that_stands_is_filled_and_the_others_are_not() -> None:
 
 
 def test_a_design_that_can_detect_nothing_has_no_grey_bar() -> None:
-    (axes,) = pictures.differences(pairs(1, detectable=float("nan")), title="Differences").axes
+    (axes,) = differences(pairs(1, detectable=float("nan"))).axes
     assert not axes.patches
 
 
@@ -188,7 +214,10 @@ def test_a_confusion_matrix_is_in_per_cent_of_its_rows() -> None:
 
 def test_labels_of_any_length_leave_room_for_the_picture() -> None:
     labels = [f"a class whose name is a sentence of its own, number {index}" for index in range(3)]
-    for figure in (pictures.class_differences(classes(labels)), pictures.confusion(confusions(labels), "none", labels)):
+    for figure in (
+        intervals.class_differences(classes(labels), FAMILIES),
+        pictures.confusion(confusions(labels), "none", labels),
+    ):
         figure.savefig(io.BytesIO(), format="png")
         axes = figure.axes[0]
         assert axes.get_window_extent().width > 0.2 * figure.bbox.width
@@ -221,9 +250,11 @@ def test_a_mode_has_its_colour_in_every_picture(name: str) -> None:
     assert to_rgb(style.COLOURS["global"]) in seen
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_no_words_leave_the_picture(name: str) -> None:
-    figure = PICTURES[name]()
+@pytest.mark.parametrize(
+    "make", [*PICTURES.values(), *TWENTY.values()], ids=[*PICTURES, *(f"20 {name}" for name in TWENTY)]
+)
+def test_no_words_leave_the_picture(make: Callable[[], Figure]) -> None:
+    figure = make()
     figure.savefig(io.BytesIO(), format="png")
     words = list(figure.texts)
     for axes in figure.axes:
@@ -247,15 +278,44 @@ def test_no_words_leave_the_picture(name: str) -> None:
 def test_no_words_overlap(count: int, kind: str) -> None:
     values = {f"a_mode_of_some_length_{index}": [0.99, 1.0] for index in range(count)}
     if kind == "accuracy":
-        figure = pictures.accuracy(modes(values), cells(values), chance=0.1)
+        figure = intervals.accuracy(modes(values), cells(values), dict.fromkeys(values, "a family"), chance=0.1)
     else:
-        figure = pictures.differences(pairs(count), title="Differences between modes")
+        figure = differences(pairs(count))
     figure.savefig(io.BytesIO(), format="png")
     (axes,) = figure.axes
     words = [*axes.texts, *axes.get_xticklabels(), *axes.get_yticklabels(), axes.xaxis.label, *figure.texts]
     boxes = [(word.get_text(), word.get_window_extent()) for word in words if word.get_text()]
     for (one, box), (other, another) in itertools.combinations(boxes, 2):
         assert not box.overlaps(another), (one, other)
+
+
+@pytest.mark.parametrize("name", TWENTY)
+def test_a_picture_of_twenty_modes_fits_a_page_in_width(name: str) -> None:
+    """A regression: training curves were 36 inches wide, a column a mode."""
+    width, height = TWENTY[name]().get_size_inches()
+    assert width <= 12
+    assert height <= 2 * width
+
+
+@pytest.mark.parametrize("name", ["training_curves", "class_differences"])
+def test_panels_of_many_modes_stand_family_by_family_on_the_same_axes(name: str) -> None:
+    figure = TWENTY[name]()
+    figure.savefig(io.BytesIO(), format="png")
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    titled = [axes for axes in shown if axes.get_title("left")]
+    found = [axes.get_title("left") for axes in titled]
+    expected = [mode for mode in twenty.FAMILIES if name == "training_curves" or mode != "none"]
+    assert found == expected  # families stand together in it
+    assert len({axes.get_ylim() for axes in titled}) == 1
+    assert len({axes.get_xlim() for axes in shown}) == 1
+    named = {text.get_text() for axes in titled for text in axes.texts}
+    assert named == set(twenty.FAMILIES.values())
+    heights: dict[str, set[int]] = {}
+    for axes in titled:
+        row = round(axes.get_window_extent().y0)
+        heights.setdefault(twenty.FAMILIES[axes.get_title("left")], set()).add(row)
+    # Seven modes of one family are more than a row holds.
+    assert {family: len(rows) for family, rows in heights.items() if len(rows) > 1} == {"standardize": 2}
 
 
 @pytest.mark.parametrize("name", PICTURES)

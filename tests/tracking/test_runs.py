@@ -433,7 +433,7 @@ def test_a_mode_brings_the_comparison(sync: Any, store: Any, stored: list[Stored
         note = run.data.tags["mlflow.note.content"]
         assert note.startswith(f"`{name}` is {'' if name == 'global' else 'not '}the recommended mode. Use global: ")
         assert "- global and none are not distinguishable." in note
-        assert run.data.tags["mlflow.runColor"] == colours(list(MODES))[name]
+        assert run.data.tags["mlflow.runColor"] == colours({"none": "identity", "global": "standardize"})[name]
 
 
 def test_a_modes_tables_are_MLflows(
