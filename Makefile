@@ -9,10 +9,10 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo repro test test-demo bench bench-gpu wheels lint ui track dag params lock clean
+.PHONY: help setup demo repro test test-demo test-versions bench bench-gpu wheels lint ui track dag params lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv from requirements.lock
 
@@ -36,6 +36,9 @@ test: $(READY) lint ## lint, types, layers, and all tests, a file a core at a ti
 
 test-demo: $(READY) ## the demo from a fresh copy, and its pages in a browser
 	python -m pytest tests/demo
+
+test-versions: ## the library with the oldest and with the newest torch, each in an environment of its own (needs a network)
+	$(PYTHON) -m tests.versions
 
 lint: $(READY) ## ruff, mypy, import layers
 	ruff check .

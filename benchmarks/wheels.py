@@ -27,7 +27,8 @@ def needed(python: str) -> dict[str, str]:
     """Versions of all that the project and its measuring need under ``python`` on Linux, by package."""
     environment = {**default_environment(), "python_version": python, "python_full_version": f"{python}.0"}
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
-    waiting = [Requirement(text) for text in project["dependencies"] + project["optional-dependencies"]["parity"]]
+    extras = project["optional-dependencies"]
+    waiting = [Requirement(text) for text in project["dependencies"] + extras["pipeline"] + extras["parity"]]
     found: dict[str, str] = {}
     seen = set()
     while waiting:

@@ -125,7 +125,7 @@ class TestAWalk:
             sn.fit("channel", tmp_path / "stats.json")
         training_set.write(fit_statistics(write_shards(tmp_path / "shards", levels()), 1), tmp_path / "stats.json")
         stored = json.loads((tmp_path / "stats.json").read_text())
-        stored["global"]["mean"] += 1.0
+        stored["bins"]["mean"][0] += 1.0
         (tmp_path / "stats.json").write_text(json.dumps(stored))
         with pytest.raises(IntegrityError, match=r"edited statistics in .*stats\.json"):
             sn.fit("channel", str(tmp_path / "stats.json"))
@@ -133,6 +133,14 @@ class TestAWalk:
     def test_statistics_of_nothing(self) -> None:
         with pytest.raises((DataError, ConfigurationError)):
             sn.Channel.fit(sn.Statistics())
+
+    @pytest.mark.parametrize("axes", [(0, 1, 2, 3), (0, 3), (0, 2, 3)])
+    def test_statistics_along_other_axes_are_no_statistics_of_bins(self, axes: tuple[int, ...]) -> None:
+        """A regression: one pair for all bins passed for a channel of one bin."""
+        stats = sn.Statistics(reduced_axes=axes)
+        stats.update(torch.randn(4, 1, 9, 5))
+        with pytest.raises(ConfigurationError, match=r"statistics along other axes in normaliser channel: expected"):
+            sn.Channel.fit(stats)
 
     def test_every_error_is_one_of_ours(self) -> None:
         with pytest.raises(sn.SpecnormError):

@@ -15,8 +15,8 @@ from specnorm.errors import DataError
 from specnorm.params import LinearParams, MelParams
 from specnorm.refusal import refusal
 
-if TYPE_CHECKING:
-    from specnorm.audio.resample import Resampler  # scipy, which a spectrogram does not need
+if TYPE_CHECKING:  # resampling brings scipy, and a spectrogram does without
+    from specnorm.audio.resample import Resampler
 
 # Part of the fingerprint of everything made from spectrograms: raise it with any change to the numbers that the same
 # bytes and settings give, here or elsewhere in `specnorm.audio`.

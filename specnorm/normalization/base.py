@@ -15,6 +15,8 @@ from specnorm.errors import ConfigurationError, DataError
 from specnorm.refusal import refusal, shown
 from specnorm.statistics.moments import Moments
 
+_PER_BIN = (0, 1, 3)  # the axes of [batch, 1, bins, frames] that statistics a bin are taken over
+
 
 class Options(BaseModel):
     """A kind's own parameters: the fields of its file in ``conf/norm/`` besides ``kind`` and ``waveform``."""
@@ -189,6 +191,14 @@ def _moments_of(source: Source, kind: type[Normalizer]) -> Moments:
         from specnorm.statistics.recorder import Statistics  # here, since most sources are no files
 
         source = Statistics.load(Path(source))
+    reduced = getattr(source, "reduced_axes", _PER_BIN)
+    if reduced != _PER_BIN:
+        raise ConfigurationError(
+            "statistics along other axes",
+            where=f"normaliser {kind.kind}",
+            expected=f"reduced axes {_PER_BIN}, which leave the frequency bins",
+            got=reduced,
+        )
     moments = source if isinstance(source, Moments) else getattr(source, "moments", None)
     if isinstance(moments, Moments):
         return moments
