@@ -49,11 +49,17 @@ def working_in(folder: Path) -> Iterator[None]:
 def write_shards(folder: Path, *, dataset: str = "the clips") -> Shards:
     """Three folds of seven clips [1, 2, 2] in three classes."""
     rows = [
-        {"clip": f"{fold}-{row}.wav", "fold": fold, "target": row % 3, "label": CLASSES[row % 3],
-         "source": f"recording {fold}-{row // 2}", "row": row}
+        {
+            "clip": f"{fold}-{row}.wav",
+            "fold": fold,
+            "target": row % 3,
+            "label": CLASSES[row % 3],
+            "source": f"recording {fold}-{row // 2}",
+            "row": row,
+        }
         for fold in FOLDS
         for row in range(PER_FOLD)
-    ]  # fmt: skip
+    ]
     one = np.zeros((1, 2, 2), np.float32)
     entries: dict[str, Any] = {}
     for fold in FOLDS:
@@ -180,9 +186,14 @@ def fit_modes(folder: Path, modes: tuple[str, ...] = MODES) -> Shards:
 
     def tiny(values: dict[str, Any]) -> None:
         values["dataset"] = {
-            "kind": "synthetic", "sources": 2, "clips": 2, "folds": len(FOLDS), "sample_rate": 8000,
-            "clip_seconds": 0.25, "seed": 0,
-        }  # fmt: skip
+            "kind": "synthetic",
+            "sources": 2,
+            "clips": 2,
+            "folds": len(FOLDS),
+            "sample_rate": 8000,
+            "clip_seconds": 0.25,
+            "seed": 0,
+        }
         values["spectrogram"] |= {"sample_rate": 8000, "clip_seconds": 0.25, "n_fft": 64, "win_length": 64}
         values["spectrogram"] |= {"hop_length": 100}
         values["norm"] = {mode: yaml.safe_load((ROOT / f"conf/norm/{mode}.yaml").read_text()) for mode in modes}
