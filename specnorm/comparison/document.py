@@ -16,7 +16,7 @@ from specnorm.comparison.outcomes import Outcomes
 from specnorm.comparison.significance import POWER
 from specnorm.comparison.verdict import Verdict
 from specnorm.files import fingerprint, json_text
-from specnorm.params import Params
+from specnorm.params import ProtocolParams
 from specnorm.shards.store import Shards
 from specnorm.training.cells import StoredCell
 
@@ -214,11 +214,11 @@ def noop_check(rows: pd.DataFrame, *, clips: int, fold: int) -> NoopCheck:
     return NoopCheck(clips=clips, fold=fold, border_share=share, effects=effects)
 
 
-def title_of(params: Params, shards: Shards) -> str:
+def title_of(recipe: str, protocol: ProtocolParams, shards: Shards) -> str:
     """What was compared, in a line."""
     return (
-        f"Recipe {params.recipe}: {len(shards.clips)} clips, {len(shards.classes)} classes, held-out folds "
-        f"{', '.join(map(str, params.protocol.folds))}, seeds {', '.join(map(str, params.protocol.seeds))}"
+        f"Recipe {recipe}: {len(shards.clips)} clips, {len(shards.classes)} classes, held-out folds "
+        f"{', '.join(map(str, protocol.folds))}, seeds {', '.join(map(str, protocol.seeds))}"
     )
 
 
