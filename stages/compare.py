@@ -48,7 +48,8 @@ def work(params: Params, _: argparse.Namespace) -> None:
 
     # 4. The document, the pictures, and all files.
     check = document.noop_check(left, clips=len(given.clips), fold=fold)
-    said = document.make(answer, found, stored, shards, check, title=document.title_of(params, shards))
+    title = document.title_of(params.recipe, params.dataset, params.protocol, shards)
+    said = document.make(answer, found, stored, shards, check, title=title)
     statistics = {
         waveform: [training_set.read(places.statistics_path(fold, waveform)) for fold in params.protocol.folds]
         for waveform in WAVEFORMS
@@ -58,7 +59,8 @@ def work(params: Params, _: argparse.Namespace) -> None:
     figures = gallery.figures(
         answer, tables, given, left, statistics, shown, params.spectrogram, shards.classes, families
     )
-    files = contents.files(said, answer, tables, figures, provenance(params, shards, stored), families)
+    origin = provenance(stored, shards, params.spectrogram, params.model, params.train)
+    files = contents.files(said, answer, tables, figures, origin, families)
     results.write(places.COMPARISON, files)
     print(files[contents.TABLE].decode().partition("\n## Cells")[0])
 

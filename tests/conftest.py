@@ -12,8 +12,6 @@ import pytest
 import torch
 from hypothesis import settings
 
-from specnorm.normalization.base import kind_named
-
 # An example's time says more of the machine than of the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -37,10 +35,3 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-# Until the kinds declare these themselves.
-for _kind, _cost, _family in (("identity", 0, "identity"), ("global", 1, "standardize"), ("channel", 2, "standardize")):
-    for _name, _value in (("cost", _cost), ("family", _family)):
-        if not hasattr(kind_named(_kind), _name):
-            setattr(kind_named(_kind), _name, _value)

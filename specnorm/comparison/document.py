@@ -17,7 +17,7 @@ from specnorm.comparison.significance import POWER
 from specnorm.comparison.verdict import Verdict
 from specnorm.datasets.naming import dataset_name
 from specnorm.files import fingerprint, json_text
-from specnorm.params import Params
+from specnorm.params import DatasetParams, ProtocolParams
 from specnorm.shards.store import Shards
 from specnorm.training.cells import StoredCell
 
@@ -215,12 +215,11 @@ def noop_check(rows: pd.DataFrame, *, clips: int, fold: int) -> NoopCheck:
     return NoopCheck(clips=clips, fold=fold, border_share=share, effects=effects)
 
 
-def title_of(params: Params, shards: Shards) -> str:
+def title_of(recipe: str, dataset: DatasetParams, protocol: ProtocolParams, shards: Shards) -> str:
     """What was compared, in a line."""
     return (
-        f"Recipe {params.recipe} on {dataset_name(params.dataset)}: {len(shards.clips)} clips, "
-        f"{len(shards.classes)} classes, held-out folds {', '.join(map(str, params.protocol.folds))}, "
-        f"seeds {', '.join(map(str, params.protocol.seeds))}"
+        f"Recipe {recipe} on {dataset_name(dataset)}: {len(shards.clips)} clips, {len(shards.classes)} classes, "
+        f"held-out folds {', '.join(map(str, protocol.folds))}, seeds {', '.join(map(str, protocol.seeds))}"
     )
 
 

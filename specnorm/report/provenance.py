@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from specnorm.params import Params
+from specnorm.params import LinearParams, MelParams, ModelParams, TrainParams
 from specnorm.shards.fit import fit_sentence
 from specnorm.shards.store import Shards
 from specnorm.training.cells import StoredCell
 
 
-def provenance(params: Params, shards: Shards, stored: Sequence[StoredCell]) -> dict[str, str]:
+def provenance(
+    stored: Sequence[StoredCell],
+    shards: Shards,
+    spectrogram: LinearParams | MelParams,
+    model: ModelParams,
+    train: TrainParams,
+) -> dict[str, str]:
     """Data, front end, network, recipe, device and versions in words; where cells differ, all that there was."""
 
     def all_of(name: str) -> str:
         return ", ".join(sorted({str(cell.run.get(name, "unknown")) for cell in stored}))
 
-    front_end = params.spectrogram.model_dump(mode="json")
-    train = params.train.model_dump(mode="json", exclude={"memory_gb", "device", "precision"})
+    front_end = spectrogram.model_dump(mode="json")
+    recipe = train.model_dump(mode="json", exclude={"memory_gb", "device", "precision"})
     return {
         "data set": f"{shards.manifest['dataset']['origin']}, content digest {shards.dataset_digest}",
         **({"lengths": fit_sentence(shards.fit)} if shards.fit else {}),
         "front end": ", ".join(f"{name} {value}" for name, value in front_end.items() if value is not None),
-        "network": ", ".join(str(value) for value in params.model.model_dump(mode="json").values()),
-        "training": ", ".join(f"{name} {value}" for name, value in train.items()),
+        "network": ", ".join(str(value) for value in model.model_dump(mode="json").values()),
+        "training": ", ".join(f"{name} {value}" for name, value in recipe.items()),
         "device": f"{all_of('device_name')}; {all_of('precision')}; threads of a cell: {all_of('threads')}",
         "versions": f"Python {all_of('python')}, torch {all_of('torch')}",
     }

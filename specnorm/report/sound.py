@@ -1,6 +1,6 @@
 """Pictures of a clip and of the training statistics, with seconds, hertz and decibels on their axes.
 
-Each is drawn without pyplot. In a notebook, after one ``%matplotlib inline``, a cell that ends in a figure shows it:
+Each is drawn without pyplot. A notebook, after one ``%matplotlib inline``, shows a figure that its input ends in:
 ``show_waveform(...).figure``.
 """
 
@@ -110,7 +110,7 @@ def show_spectrogram(
     frames_s = np.arange(values.shape[1]) * params.hop_length / params.sample_rate  # their centres
     half_s = params.hop_length / params.sample_rate / 2
     edges_s = np.append(frames_s - half_s, frames_s[-1] + half_s)
-    # As pixels: a path a cell would make an SVG of tens of megabytes.
+    # As pixels: a path a value would make an SVG of tens of megabytes.
     mesh = axes.pcolormesh(
         edges_s, _edges(frequencies_hz), values, cmap=style.LEVELS, vmin=darkest, vmax=brightest, rasterized=True
     )

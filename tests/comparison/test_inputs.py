@@ -123,9 +123,12 @@ def test_the_draw_is_the_seeds(shards: Shards, modes: dict[str, TrainedMode], ta
 def test_every_mode_is_held_against_the_untouched_spectrogram_of_its_waveform(taken: Inputs) -> None:
     found = taken.effects()
     assert list(found) == [
-        "waveform against none", "global_raw against none", "channel_raw against none",
-        "global against waveform", "channel against waveform",
-    ]  # fmt: skip
+        "waveform against none",
+        "global_raw against none",
+        "channel_raw against none",
+        "global against waveform",
+        "channel against waveform",
+    ]
     for name, (reference, treated) in found.items():
         assert torch.equal(treated, taken.of(name.split()[0]))
         assert torch.equal(reference, taken.levels["raw" if name.endswith("none") else "standardized"])

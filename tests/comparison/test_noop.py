@@ -245,7 +245,7 @@ def test_a_constant_input_has_finite_numbers(level: float, padding: int) -> None
         (nn.Conv2d(1, 4, 3), r"got Conv2d\(1, 4[^,]*, kernel_size=\(3, 3\), stride=\(1, 1\)\)$"),
         (nn.Identity(), r"got Identity\(\)$"),
     ],
-)  # fmt: skip
+)
 def test_a_network_that_starts_otherwise_is_refused(network: nn.Module, found: str) -> None:
     with pytest.raises(
         ValueError, match=rf"starts with Conv2d of one channel, then BatchNorm2d, was expected, .*{found}"
@@ -279,6 +279,11 @@ def test_the_table_has_a_row_a_mode_with_its_numbers() -> None:
         assert table.loc[mode].tolist() == [*values(found), found.border_share]
     assert table.loc["channel_raw", "padded_border"] == noop.survival(network, *batches["channel_raw"]).padded.border
     assert list(table) == [
-        "effect_inside", "effect_border", "padded_inside", "padded_border", "padding_inside", "padding_border",
+        "effect_inside",
+        "effect_border",
+        "padded_inside",
+        "padded_border",
+        "padding_inside",
+        "padding_border",
         "border_share",
-    ]  # fmt: skip
+    ]

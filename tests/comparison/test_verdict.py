@@ -82,9 +82,13 @@ def test_means_and_deviations_are_over_cells(decided: Verdict) -> None:
 def test_every_pair_once_and_those_with_the_baseline_first(decided: Verdict) -> None:
     pairs = list(zip(decided.pairs["one"], decided.pairs["other"], strict=True))
     assert pairs == [
-        ("waveform", "none"), ("global", "none"), ("channel", "none"),
-        ("global", "waveform"), ("channel", "waveform"), ("channel", "global"),
-    ]  # fmt: skip
+        ("waveform", "none"),
+        ("global", "none"),
+        ("channel", "none"),
+        ("global", "waveform"),
+        ("channel", "waveform"),
+        ("channel", "global"),
+    ]
     means = decided.modes[decided.modes["metric"] == "accuracy"].set_index("norm")["mean"]
     for row in decided.pairs.to_dict("records"):
         assert row["accuracy_difference"] == pytest.approx(means[row["one"]] - means[row["other"]], abs=1e-12)

@@ -67,8 +67,10 @@ def _set(column: str, row: int, value: object) -> Callable[[pd.DataFrame], pd.Da
         (_set("target", 3, 2), "other clips"),
         (lambda table: table.drop(columns="probability_2"), "other classes"),
         (lambda table: table.assign(probability_3=0.0), "other classes"),
-        (lambda table: table.rename(columns={"probability_0": "probability_1", "probability_1": "probability_0"}),
-         "other classes"),
+        (
+            lambda table: table.rename(columns={"probability_0": "probability_1", "probability_1": "probability_0"}),
+            "other classes",
+        ),
         (lambda table: table.drop(columns="clip"), "damaged cell"),
         (_set("probability_1", 2, np.nan), "not probabilities"),
         (_set("probability_1", 2, np.inf), "not probabilities"),
@@ -76,7 +78,7 @@ def _set(column: str, row: int, value: object) -> Callable[[pd.DataFrame], pd.Da
         (lambda table: table.assign(probability_0=-1.0, probability_1=2.0, probability_2=0.0), "not probabilities"),
         (lambda table: table.assign(probability_0=1.0, probability_1=0.0, probability_2=0.0), "other predictions"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
 def test_predictions_that_are_not_this_folds(
     stored: list[StoredCell], shards: Shards, change: Callable[[pd.DataFrame], pd.DataFrame], message: str
@@ -89,9 +91,15 @@ def test_predictions_that_are_not_this_folds(
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("dataset", "other spectrograms"), ("front_end", "other spectrograms"), ("model", "another model"),
-     ("train", "another train"), ("norm", "another normalizer"), ("seed", "missing cell")],
-)  # fmt: skip
+    [
+        ("dataset", "other spectrograms"),
+        ("front_end", "other spectrograms"),
+        ("model", "another model"),
+        ("train", "another train"),
+        ("norm", "another normalizer"),
+        ("seed", "missing cell"),
+    ],
+)
 def test_a_cell_of_other_settings(stored: list[StoredCell], shards: Shards, name: str, message: str) -> None:
     other = {"norm": "none", "seed": 7}.get(name, "other")
     stored[4].metrics[name] = other

@@ -26,53 +26,94 @@ def modes(values: dict[str, list[float]]) -> pd.DataFrame:
 
 def cells(values: dict[str, list[float]]) -> pd.DataFrame:
     rows = [
-        {"norm": norm, "fold": fold, "accuracy": accuracy, "train_seconds": 60.0 + fold, "total_seconds": 65.0 + fold,
-         "device": "cpu", "precision": "bf16"}
+        {
+            "norm": norm,
+            "fold": fold,
+            "accuracy": accuracy,
+            "train_seconds": 60.0 + fold,
+            "total_seconds": 65.0 + fold,
+            "device": "cpu",
+            "precision": "bf16",
+        }
         for norm, own in values.items()
         for fold, accuracy in enumerate(own, start=1)
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 
 def pairs(count: int = 2, **changes: object) -> pd.DataFrame:
     rows = [
-        {"one": f"mode_{index}", "other": "none", "accuracy_difference": 0.02, "accuracy_low": -0.01,
-         "accuracy_high": 0.05, "p_adjusted": 0.2, "detectable": 0.06, "distinguishable": False}
+        {
+            "one": f"mode_{index}",
+            "other": "none",
+            "accuracy_difference": 0.02,
+            "accuracy_low": -0.01,
+            "accuracy_high": 0.05,
+            "p_adjusted": 0.2,
+            "detectable": 0.06,
+            "distinguishable": False,
+        }
         for index in range(count)
-    ]  # fmt: skip
-    rows[0] |= {"one": "global", "accuracy_difference": 0.1, "accuracy_low": 0.04, "p_adjusted": 0.0002,
-                "accuracy_high": 0.15, "distinguishable": True, **changes}  # fmt: skip
+    ]
+    rows[0] |= {
+        "one": "global",
+        "accuracy_difference": 0.1,
+        "accuracy_low": 0.04,
+        "p_adjusted": 0.0002,
+        "accuracy_high": 0.15,
+        "distinguishable": True,
+        **changes,
+    }
     return pd.DataFrame(rows)
 
 
 def epochs() -> pd.DataFrame:
     rows = [
-        {"norm": norm, "fold": fold, "epoch": epoch, "train_loss": 2 / epoch, "valid_loss": 2 / epoch + 0.1 * fold,
-         "valid_accuracy": 0.1 * epoch + 0.01 * fold}
+        {
+            "norm": norm,
+            "fold": fold,
+            "epoch": epoch,
+            "train_loss": 2 / epoch,
+            "valid_loss": 2 / epoch + 0.1 * fold,
+            "valid_accuracy": 0.1 * epoch + 0.01 * fold,
+        }
         for norm in VALUES
         for fold in (1, 2, 3)
         for epoch in (1, 2, 3, 4)
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 
 def classes(labels: list[str]) -> pd.DataFrame:
     rows = [
-        {"norm": norm, "baseline": "none", "target": target, "label": label, "clips": 8,
-         "difference": 0.25, "low": 0.1 if target == 0 else -0.1, "high": 0.5}
+        {
+            "norm": norm,
+            "baseline": "none",
+            "target": target,
+            "label": label,
+            "clips": 8,
+            "difference": 0.25,
+            "low": 0.1 if target == 0 else -0.1,
+            "high": 0.5,
+        }
         for norm in ("global", "channel")
         for target, label in enumerate(labels)
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 
 def confusions(labels: list[str]) -> pd.DataFrame:
     rows = [
-        {"norm": "none", "actual": actual, "predicted": predicted, "clips": 4,
-         "share": 0.75 if actual == predicted else 0.25 / (len(labels) - 1)}
+        {
+            "norm": "none",
+            "actual": actual,
+            "predicted": predicted,
+            "clips": 4,
+            "share": 0.75 if actual == predicted else 0.25 / (len(labels) - 1),
+        }
         for actual in labels
         for predicted in labels
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 

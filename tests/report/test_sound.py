@@ -25,9 +25,15 @@ from specnorm.statistics.provenance import Provenance
 from specnorm.statistics.training_set import TrainingStatistics
 
 _COMMON: dict[str, Any] = {
-    "sample_rate": 16000, "resampler": "polyphase", "clip_seconds": 1.0, "n_fft": 512, "win_length": 400,
-    "hop_length": 160, "amin": 1e-10, "top_db": None,
-}  # fmt: skip
+    "sample_rate": 16000,
+    "resampler": "polyphase",
+    "clip_seconds": 1.0,
+    "n_fft": 512,
+    "win_length": 400,
+    "hop_length": 160,
+    "amin": 1e-10,
+    "top_db": None,
+}
 _MEL: dict[str, Any] = {"transform": "mel", "f_min": 20.0, "f_max": None, "mel_scale": "htk", "mel_norm": None}
 LINEAR = LinearParams.model_validate({"transform": "linear", **_COMMON})
 MEL = MelParams.model_validate({**_MEL, "n_mels": 64, **_COMMON})
@@ -54,9 +60,17 @@ def training(
     values[:, : round(200 * silent)] = -100.0
     front_end = params.model_dump(mode="json")
     provenance = Provenance(
-        waveform=waveform, held_out_fold=fold, folds_merged=[2], clips=1, clips_digest="c", dataset_digest="d",
-        front_end=front_end, front_end_fingerprint=repr(front_end), fraction=1.0, seed=0,
-    )  # fmt: skip
+        waveform=waveform,
+        held_out_fold=fold,
+        folds_merged=[2],
+        clips=1,
+        clips_digest="c",
+        dataset_digest="d",
+        front_end=front_end,
+        front_end_fingerprint=repr(front_end),
+        fraction=1.0,
+        seed=0,
+    )
     return TrainingStatistics(provenance, Moments.of(values, -100.0), list(FrontEnd(params).bin_frequencies_hz))
 
 
@@ -342,8 +356,10 @@ def test_a_line_a_held_out_fold_and_a_colour_a_waveform_variant() -> None:
         assert colours == [to_rgb(style.COLOURS[mode]) for mode in ("none", "waveform") for _ in range(3)]
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [
-        "raw waveform", "standardised waveform", "all bins as one (global)",
-    ]  # fmt: skip
+        "raw waveform",
+        "standardised waveform",
+        "all bins as one (global)",
+    ]
 
 
 def test_the_statistics_words_and_units() -> None:

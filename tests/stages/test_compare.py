@@ -57,13 +57,28 @@ def change(workspace: Path, **sections: object) -> None:
 
 def test_everything_is_there(finished: Path) -> None:
     found = results.read(finished / "data/comparison")
-    figures = ["accuracy", "classes", "clip", "curves", "differences", "histograms", "noop", "statistics-raw",
-               "statistics-standardized", "time", *(f"confusion-{mode}" for mode in MODES)]  # fmt: skip
+    figures = [
+        "accuracy",
+        "classes",
+        "clip",
+        "curves",
+        "differences",
+        "histograms",
+        "noop",
+        "statistics-raw",
+        "statistics-standardized",
+        "time",
+        *(f"confusion-{mode}" for mode in MODES),
+    ]
     tables = ["cells", "classes", "confusion", "curves", "differences", "disagreements", "summary"]
     assert set(found.files) == {
-        *(f"figures/{name}.svg" for name in figures), *(f"{name}.csv" for name in tables),
-        "table.md", "summary.json", "verdict.json", "report.html",
-    }  # fmt: skip
+        *(f"figures/{name}.svg" for name in figures),
+        *(f"{name}.csv" for name in tables),
+        "table.md",
+        "summary.json",
+        "verdict.json",
+        "report.html",
+    }
 
 
 def test_the_files_agree(finished: Path) -> None:
@@ -210,8 +225,9 @@ def test_an_edited_history_of_a_cell_is_named(workspace: Path, capsys: pytest.Ca
     assert "data/cells/global/fold-2/seed-0/history.csv" in capsys.readouterr().err
 
 
-def test_a_fold_that_lacks_a_class_is_named(workspace: Path, capsys: pytest.CaptureFixture[str],
-                                            monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_a_fold_that_lacks_a_class_is_named(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The audit warns of it before anything is trained; here it is an error."""
     read = compare.open_shards
 

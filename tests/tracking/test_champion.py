@@ -215,11 +215,25 @@ def test_mlflows_command_predicts_from_a_file(project: Project, trained: dict[st
     (tmp_path / "clips.json").write_text(json.dumps({"inputs": made.waveforms[:3].tolist()}))
     subprocess.run(
         [
-            sys.executable, "-m", "mlflow", "models", "predict", "--model-uri", str(uri), "--env-manager", "local",
-            "--input-path", "clips.json", "--output-path", "predictions.json",
+            sys.executable,
+            "-m",
+            "mlflow",
+            "models",
+            "predict",
+            "--model-uri",
+            str(uri),
+            "--env-manager",
+            "local",
+            "--input-path",
+            "clips.json",
+            "--output-path",
+            "predictions.json",
         ],
-        cwd=tmp_path, env={**os.environ, "MLFLOW_TRACKING_URI": project.store.uri}, check=True, timeout=300,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env={**os.environ, "MLFLOW_TRACKING_URI": project.store.uri},
+        check=True,
+        timeout=300,
+    )
     found = json.loads((tmp_path / "predictions.json").read_text())["predictions"]
     rows = [[row[str(index)] for index in range(3)] if isinstance(row, dict) else row for row in found]
     np.testing.assert_allclose(rows, made.cell.probabilities[:3], rtol=0, atol=1e-5)
