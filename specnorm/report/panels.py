@@ -19,7 +19,7 @@ def rows_of(families: Mapping[str, str]) -> list[list[str]]:
     Args:
         families: each mode's.
 
-    >>> rows_of({"none": "identity", "global": "standardize"})
+    >>> rows_of({"none": "identity", "global": "fitted"})
     [['none', 'global']]
     """
     if len(families) <= MOST:

@@ -86,7 +86,7 @@ def colours(families: Mapping[str, str]) -> dict[str, str]:
     Args:
         families: each mode's.
 
-    >>> colours({"global": "standardize", "clip": "window", "slide": "window"})
+    >>> colours({"global": "fitted", "clip": "window", "slide": "window"})
     {'global': '#D55E00', 'clip': '#3459db', 'slide': '#9dafee'}
     """
     others: dict[str, list[str]] = {}

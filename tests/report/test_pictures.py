@@ -16,7 +16,7 @@ from specnorm.report import curves, intervals, pictures, style
 from tests.report import twenty
 
 VALUES = {"none": [0.5, 0.6, 0.7], "global": [0.8, 0.9, 1.0], "channel": [0.0, 0.25, 0.5]}
-FAMILIES = {"none": "identity", "global": "standardize", "channel": "standardize"}
+FAMILIES = {"none": "identity", "global": "fitted", "channel": "fitted"}
 
 
 def modes(values: dict[str, list[float]]) -> pd.DataFrame:
@@ -356,7 +356,7 @@ def test_panels_of_many_modes_stand_family_by_family_on_the_same_axes(name: str)
         row = round(axes.get_window_extent().y0)
         heights.setdefault(twenty.FAMILIES[axes.get_title("left")], set()).add(row)
     # Seven modes of one family are more than a row holds.
-    assert {family: len(rows) for family, rows in heights.items() if len(rows) > 1} == {"standardize": 2}
+    assert {family: len(rows) for family, rows in heights.items() if len(rows) > 1} == {"fitted": 2}
 
 
 @pytest.mark.parametrize("name", PICTURES)
