@@ -29,27 +29,6 @@ NOTHING = NoopCheck(clips=7, fold=1, border_share=None, effects=())
 
 
 @pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
-    return made_up.write_shards(tmp_path_factory.mktemp("shards"))
-
-
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory, shards: Shards) -> list[StoredCell]:
-    return made_up.write_cells(tmp_path_factory.mktemp("cells"), shards)
-
-
-@pytest.fixture(scope="module")
-def found(stored: list[StoredCell], shards: Shards) -> Outcomes:
-    return gather(stored, shards)
-
-
-@pytest.fixture(scope="module")
-def decided(found: Outcomes, stored: list[StoredCell], shards: Shards) -> Verdict:
-    clips = held_out_clips(stored, shards)
-    return verdict.compare(found, clips, simplest=MODES, baseline="none", draws=500)
-
-
-@pytest.fixture(scope="module")
 def made(decided: Verdict, found: Outcomes, stored: list[StoredCell], shards: Shards) -> Document:
     return document.make(decided, found, stored, shards, NOTHING, title="A title")
 

@@ -20,27 +20,6 @@ from tests import made_up
 MODES = list(made_up.MODES)
 
 
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
-    return made_up.write_shards(tmp_path_factory.mktemp("shards"))
-
-
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory, shards: Shards) -> list[StoredCell]:
-    return made_up.write_cells(tmp_path_factory.mktemp("cells"), shards)
-
-
-@pytest.fixture(scope="module")
-def found(stored: list[StoredCell], shards: Shards) -> Outcomes:
-    return gather(stored, shards)
-
-
-@pytest.fixture(scope="module")
-def decided(found: Outcomes, stored: list[StoredCell], shards: Shards) -> Verdict:
-    clips = held_out_clips(stored, shards)
-    return verdict.compare(found, clips, simplest=MODES, baseline="none", draws=500)
-
-
 def test_predictions_stand_beside_their_own_clips(found: Outcomes, stored: list[StoredCell], shards: Shards) -> None:
     clips = held_out_clips(stored, shards)
     assert list(clips["clip"]) == [f"{fold}-{row}.wav" for fold in made_up.FOLDS for row in range(7)]
