@@ -1,4 +1,4 @@
-"""docs/library.md is one program that runs from top to bottom."""
+"""docs/library.md is one program that runs from top to bottom, and the README's block on the library runs, too."""
 
 from __future__ import annotations
 
@@ -46,6 +46,17 @@ def test_every_block_runs_in_the_pages_order(folder: Path, capsys: pytest.Captur
     assert promised is not None
     assert promised[1] in printed
     assert "PerClip() - Takes every clip by its own mean and deviation." in printed
+
+
+def test_the_readmes_block_runs() -> None:
+    readme = (PAGE.parents[1] / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(import specnorm as sn\n.*?)```", readme, re.DOTALL)
+    batches = [(-40 + 5 * torch.randn(4, 1, 201, 7), None) for _ in range(3)]
+    names: dict[str, Any] = {"torch": torch, "loader": batches, "network": torch.nn.Flatten()}
+    exec(compile(block, "README.md", "exec"), names)
+    given = names["model"](torch.cat([spectrograms for spectrograms, _ in batches]))  # [12, 201 * 7]
+    assert given.mean().item() == pytest.approx(0, abs=1e-4)  # float32 around -40 dB
+    assert given.std().item() == pytest.approx(1, rel=1e-3)
 
 
 def test_the_page_tells_every_public_name() -> None:
