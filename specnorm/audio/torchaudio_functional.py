@@ -15,13 +15,13 @@ def torchaudio_functional() -> ModuleType:
     """
     try:
         import torchaudio.functional
-    except (ImportError, OSError) as error:
+    except (ImportError, OSError, RuntimeError) as error:  # the last where the two are of different CUDA releases
         import torch
 
         raise ResourceError(
             "torchaudio cannot be loaded",
             expected=f"the release for torch {torch.__version__}",
             got=error,
-            hint="Install torchaudio in torch's own version; from torch 2.11 on, torchaudio 2.11 or later",
+            hint="Install torchaudio in torch's own version; for torch 2.11 to 2.14, torchaudio 2.11",
         ) from error
     return torchaudio.functional  # type: ignore[no-any-return]
