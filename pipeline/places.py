@@ -27,12 +27,17 @@ _MAKERS = {
 
 
 def maker(where: object) -> str | None:
-    """The stage that makes what an error says is wrong, where that lies in one of the places.
+    """The stage, or the one of a matrix, that makes what an error says is wrong, where that lies in one of the places.
 
-    >>> maker("data/statistics/fold-1/raw.json"), maker("params.yaml")
-    ('statistics', None)
+    >>> maker("data/statistics/fold-1/raw.json"), maker("data/cells/global/fold-2/seed-0"), maker("params.yaml")
+    ('statistics', 'train@global-2-0', None)
     """
-    return next((stage for place, stage in _MAKERS.items() if f"{place.as_posix()}/" in f"{where}/"), None)
+    for place, stage in _MAKERS.items():
+        if f"{where}/".startswith(f"{place.as_posix()}/"):
+            parts = f"{where}".removeprefix(place.as_posix()).split("/")[1:]
+            items = {NORMALIZERS: parts[:1], CELLS: parts[:3]}.get(place, [])
+            return "@".join([stage, *filter(None, ["-".join(item.rpartition("-")[2] for item in items)])])
+    return None
 
 
 def root() -> Path:

@@ -81,7 +81,7 @@ def _remedy(error: SpecnormError) -> str:
     made_by = places.maker(error.where)
     if not isinstance(error, IntegrityError) or error.hint is not None or made_by is None:
         return ""
-    return f". Run `dvc repro -f {made_by}` to make it again"
+    return f". Run `dvc repro -f -s {made_by}` to make it again"
 
 
 def _check_modes(modes: Mapping[str, params.NormParams]) -> None:

@@ -76,12 +76,13 @@ def read_json(path: Path) -> Any:
         raise IntegrityError("unreadable file", where=path, expected="JSON", got=error) from error
 
 
-def read_manifest(path: Path, *, format: int) -> dict[str, Any]:
+def read_manifest(path: Path, *, format: int, what: str = "manifest") -> dict[str, Any]:
     """Read the file that makes a folder whole: a JSON mapping, written last, that names the digests of the others.
 
     Args:
         path: the manifest.
         format: the number that it must have under ``format``.
+        what: what errors call it.
 
     Raises:
         IntegrityError: it is missing, is not such a mapping, or is of another format.
@@ -89,7 +90,7 @@ def read_manifest(path: Path, *, format: int) -> dict[str, Any]:
     manifest = read_json(path)
     found = manifest.get("format") if isinstance(manifest, dict) else None
     if not isinstance(manifest, dict) or found != format:
-        raise IntegrityError("wrong manifest", where=path, expected=f"format {format}", got=found)
+        raise IntegrityError(f"wrong {what}", where=path, expected=f"format {format}", got=found)
     return manifest
 
 

@@ -27,7 +27,7 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
             "no such fold", where="protocol.folds", expected=f"some of {known}, the data set's folds", got=unknown
         )
     for fold in params.protocol.folds:
-        found = training_set.read(places.STATISTICS / f"fold-{fold}" / f"{settings.waveform}.json")
+        found = training_set.read(places.statistics_path(fold, settings.waveform))
         fitted.write(fitted.fit(mode, settings, found), places.normalizer_path(mode, fold))
     print(f"{mode} ({settings.kind}, {settings.waveform} waveform) fitted for folds {params.protocol.folds}")
 

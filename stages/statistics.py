@@ -22,7 +22,7 @@ def work(params: Params, _: argparse.Namespace) -> None:
     for waveform, moments in training_set.all_moments(shards, params.statistics).items():
         for fold in shards.folds:
             found = training_set.training_statistics(shards, waveform, moments, fold, params.statistics, frequencies)
-            training_set.write(found, places.STATISTICS / f"fold-{fold}" / f"{waveform}.json")
+            training_set.write(found, places.statistics_path(fold, waveform))
             pooled = found.pooled
             print(
                 f"fold {fold} held out, {waveform}: mean {pooled.mean[0]:.2f} dB, deviation "

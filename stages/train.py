@@ -22,7 +22,7 @@ from specnorm import files
 from specnorm.normalization import fitted
 from specnorm.params import Params
 from specnorm.shards.store import open_shards
-from specnorm.training import cells, device, loop, memory, xresnet
+from specnorm.training import cells, device, loop, memory
 from specnorm.training.checkpoint import Checkpoint
 from specnorm.training.key import CellKey
 
@@ -134,7 +134,7 @@ def _report(params: Params) -> Callable[[loop.EpochRow], None]:
 
 def _code() -> str:
     """Digest of the code that trains: going on with other code would mix two trainings, and DVC would keep the mix."""
-    sources = [*Path(loop.__file__).parent.glob("*.py"), Path(xresnet.__file__), Path(cells.__file__), Path(__file__)]
+    sources = [*Path(loop.__file__).parent.glob("*.py"), Path(__file__)]
     return files.fingerprint({path.name: files.sha256_file(path) for path in sources})
 
 

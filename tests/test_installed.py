@@ -22,7 +22,6 @@ LEFT_OUT = [
     "sklearn",
     "requests",
     "yaml",
-    "ruamel",
     "pytest",
     "pip",
 ]
@@ -146,6 +145,15 @@ def test_the_command_line_works_without_them(installed: list[Path], tmp_path: Pa
     done = child(installed, code, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "verdict" in done.stdout
+
+
+def test_the_modes_of_a_checkout_are_told_without_them(installed: list[Path], tmp_path: Path) -> None:
+    """A regression: with the library alone, the command stopped at the reader of YAML."""
+    shutil.copytree(ROOT / "conf/norm", tmp_path / "conf/norm")
+    code = "import runpy; sys.argv = ['specnorm', 'modes']; runpy.run_module('specnorm', run_name='__main__')"
+    done = child(installed, code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "channel_raw" in done.stdout
 
 
 def test_every_room_up_to_the_trained_classifier_can_be_imported(installed: list[Path], tmp_path: Path) -> None:

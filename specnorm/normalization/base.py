@@ -196,15 +196,15 @@ def _moments_of(source: Source, kind: type[Normalizer]) -> Moments:
         raise ConfigurationError(
             "statistics along other axes",
             where=f"normaliser {kind.kind}",
-            expected=f"reduced axes {_PER_BIN}, which leave the frequency bins",
+            expected=f"reduced axes {_PER_BIN}, which serve every kind",
             got=reduced,
         )
     moments = source if isinstance(source, Moments) else getattr(source, "moments", None)
     if isinstance(moments, Moments):
         return moments
     bins_do = kind.fitted_on == "bins"
-    if bins_do and isinstance(source, int) and not isinstance(source, bool) and source > 0:
-        return Moments.empty(source)
+    if bins_do and isinstance(source, int | np.integer) and not isinstance(source, bool) and source > 0:
+        return Moments.empty(int(source))
     raise ConfigurationError(
         "nothing to fit to",
         where=f"normaliser {kind.kind}",

@@ -11,7 +11,7 @@ import torch
 from specnorm.errors import ConfigurationError, IntegrityError
 from specnorm.files import read_json, write_json
 from specnorm.normalization.base import Normalizer, Options, kind_named, options_of
-from specnorm.params import NormParams, Waveform
+from specnorm.params import WAVEFORMS, NormParams, Waveform
 from specnorm.statistics.provenance import Provenance
 
 if TYPE_CHECKING:  # it brings pandas, which a fitted mode needs as little as the shards it was fitted to
@@ -104,6 +104,10 @@ def read(path: Path) -> FittedMode:
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError("damaged normaliser", where=path, got=repr(error)) from error
     kind = kind_named(fitted.kind, where=path)
+    told = fitted.provenance is not None
+    if fitted.waveform not in WAVEFORMS or told != (kind.fitted_on == "moments"):
+        expected = f"a waveform of {', '.join(WAVEFORMS)}, and provenance where there are figures of a training set"
+        raise IntegrityError("damaged normaliser", where=path, expected=expected)
     if fitted.version != kind.version:
         raise IntegrityError(
             f"another version of the normaliser {kind.kind}", where=path, expected=kind.version, got=fitted.version

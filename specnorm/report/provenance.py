@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from specnorm.datasets.lengths import sentences
 from specnorm.params import LinearParams, MelParams, ModelParams, TrainParams
 from specnorm.shards.fit import fit_sentence
 from specnorm.shards.store import Shards
@@ -23,10 +24,12 @@ def provenance(
         return ", ".join(sorted({str(cell.run.get(name, "unknown")) for cell in stored}))
 
     front_end = spectrogram.model_dump(mode="json")
+    lengths = shards.manifest["dataset"].get("lengths")
+    told = [*(sentences(lengths) if lengths else []), *([fit_sentence(shards.fit)] if shards.fit else [])]
     recipe = train.model_dump(mode="json", exclude={"memory_gb", "device", "precision"})
     return {
         "data set": f"{shards.manifest['dataset']['origin']}, content digest {shards.dataset_digest}",
-        **({"lengths": fit_sentence(shards.fit)} if shards.fit else {}),
+        **({"lengths": "; ".join(told)} if told else {}),
         "front end": ", ".join(f"{name} {value}" for name, value in front_end.items() if value is not None),
         "network": ", ".join(str(value) for value in model.model_dump(mode="json").values()),
         "training": ", ".join(f"{name} {value}" for name, value in recipe.items()),

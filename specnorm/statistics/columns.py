@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from specnorm.errors import IntegrityError
-from specnorm.files import read_json
+from specnorm.files import read_manifest
 from specnorm.statistics.moments import Moments
 
 FORMAT = 1
@@ -28,11 +28,7 @@ def read_document(path: Path) -> dict[str, Any]:
     Raises:
         IntegrityError: the file is missing, is not JSON, or is of another format.
     """
-    stored = read_json(path)
-    found = stored.get("format") if isinstance(stored, dict) else None
-    if not isinstance(stored, dict) or found != FORMAT:
-        raise IntegrityError("wrong statistics", where=path, expected=f"format {FORMAT}", got=found)
-    return stored
+    return read_manifest(path, format=FORMAT, what="statistics")
 
 
 def moments_of(stored: dict[str, Any]) -> tuple[Moments, list[float] | None]:

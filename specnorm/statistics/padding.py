@@ -35,7 +35,10 @@ def valid_values(
     if lengths is not None and mask is not None:
         raise DataError("lengths and a mask", where=where, expected="one of them")
     if lengths is not None:
-        frames = torch.as_tensor(lengths, device=device)
+        try:
+            frames = torch.as_tensor(lengths, device=device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise DataError("bad lengths", where=where, expected=f"{shape[0]} whole numbers", got=error) from error
         whole = not (frames.is_floating_point() or frames.is_complex() or frames.dtype == torch.bool)
         if frames.shape != shape[:1] or not whole:
             raise DataError(
@@ -44,6 +47,7 @@ def valid_values(
                 expected=f"{shape[0]} whole numbers",
                 got=f"{frames.dtype} of shape {tuple(frames.shape)}",
             )
+        frames = frames.to(torch.int64)  # unsigned types do not compare
         inside = torch.arange(shape[-1], device=device) < frames[:, None]  # [batch, frames]
         return Valid(inside.reshape(shape[0], *[1] * (len(shape) - 2), shape[-1]).expand(shape), frames)
     if mask is not None:

@@ -39,15 +39,21 @@ class Recorded:
         Raises:
             ConfigurationError: there is no such axis, an axis stands twice, or there is none; the floor is not finite.
         """
-        axes = [operator.index(axis) for axis in reduced_axes]
+        try:
+            axes = [operator.index(axis) for axis in reduced_axes]
+        except TypeError:
+            axes = []
         distinct = {axis % len(AXES) for axis in axes}
         if not all(-len(AXES) <= axis < len(AXES) for axis in axes) or not 0 < len(axes) == len(distinct):
             raise ConfigurationError(
-                "bad reduced axes", where="statistics", expected=f"some of the axes of [{', '.join(AXES)}]", got=axes
+                "bad reduced axes",
+                where="statistics",
+                expected=f"some of the axes of [{', '.join(AXES)}]",
+                got=reduced_axes,
             )
         if floor_db is not None and not math.isfinite(floor_db):
             raise ConfigurationError("bad floor_db", where="statistics", expected="a level in dB", got=floor_db)
-        return cls(tuple(sorted(distinct)), floor_db)
+        return cls(tuple(sorted(distinct)), None if floor_db is None else float(floor_db))
 
     @property
     def kept_axes(self) -> tuple[int, ...]:

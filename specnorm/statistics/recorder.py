@@ -277,12 +277,12 @@ class Statistics:
     def _checked(self, spectrograms: batch.Values, where: str) -> tuple[int, ...]:
         """The sizes of the kept axes of a good batch."""
         if isinstance(spectrograms, Tensor):
-            floating = spectrograms.is_floating_point()
+            floating = spectrograms.is_floating_point() and not (spectrograms.is_sparse or spectrograms.is_meta)
         else:
             floating = isinstance(spectrograms, np.ndarray) and spectrograms.dtype.kind == "f"
         if not floating:
             got = getattr(spectrograms, "dtype", type(spectrograms).__name__)
-            raise DataError("bad spectrograms", where=where, expected="a tensor or array of floating type", got=got)
+            raise DataError("bad spectrograms", where=where, expected="a dense array of floating type", got=got)
         shape = tuple(spectrograms.shape)
         if len(shape) != len(AXES) or 0 in shape:
             raise DataError("bad spectrograms", where=where, expected=f"[{', '.join(AXES)}]", got=f"shape {shape}")

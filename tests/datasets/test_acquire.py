@@ -72,7 +72,7 @@ def test_a_local_zip_is_copied(place: Place, esc_zip: Path) -> None:
     assert digests["clips_sha256"] == hashlib.sha256((place.out / "clips.csv").read_bytes()).hexdigest()
     assert info == {
         "format": 1,
-        "name": "esc50",
+        "name": "esc",
         "kind": "esc50",
         "subset": "all",
         "origin": "esc.zip",
@@ -142,9 +142,9 @@ def test_a_fold_that_lacks_a_class_is_said_before_anything_is_trained(place: Pla
 
 def test_the_name_is_kept_and_is_no_part_of_the_content(place: Place, esc_zip: Path) -> None:
     own = place.acquire(esc_params(source="esc.zip", name="my own"))
-    published = place.acquire(esc_params(source="esc.zip"))
-    assert (own.pop("name"), published.pop("name")) == ("my own", "esc50")
-    assert own == published
+    unnamed = place.acquire(esc_params(source="esc.zip"))
+    assert (own.pop("name"), unnamed.pop("name")) == ("my own", "esc")
+    assert own == unnamed
 
 
 def test_class_folders_go_all_the_way_packed_or_not(place: Place) -> None:

@@ -11,7 +11,9 @@ def test_published_and_generated_sets_are_called_by_what_they_are() -> None:
     synthetic = params.SyntheticParams(
         kind="synthetic", name=None, sources=1, clips=1, folds=2, sample_rate=8000, clip_seconds=1.0, seed=0
     )
-    assert dataset_name(esc_params(source="/data/cut.zip")) == "esc50"
+    assert dataset_name(esc_params(source=None, complete=False)) == "esc50"
+    assert dataset_name(esc_params(source="/data/ESC-50-master.zip", complete=True)) == "esc50"
+    assert dataset_name(esc_params(source="/data/cut.zip", complete=False)) == "cut"  # or one's own, in that layout
     assert dataset_name(esc_params(subset="esc10")) == "esc10"
     assert dataset_name(synthetic) == "synthetic"
     assert dataset_name(synthetic.model_copy(update={"name": "mine"})) == "mine"

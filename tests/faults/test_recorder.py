@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from specnorm.audio.front_end import FrontEnd
-from specnorm.errors import DataError, IntegrityError
+from specnorm.errors import ConfigurationError, DataError, IntegrityError
 from specnorm.statistics import training_set
 from specnorm.statistics.recorder import Statistics
 from tests.builders import fit_statistics, front_end_params, levels, write_shards
@@ -71,7 +71,7 @@ class TestBatches:
         "spectrograms", [torch.zeros(4, 1, 9, 6).long(), np.zeros((4, 1, 9, 6), complex), [[[[0.0]]]], None]
     )
     def test_another_type(self, spectrograms: Any) -> None:
-        self.refused("bad spectrograms in batch 1: expected a tensor or array of floating type, got", spectrograms)
+        self.refused("bad spectrograms in batch 1: expected a dense array of floating type, got", spectrograms)
 
     def test_other_bins_than_before(self) -> None:
         self.refused(
@@ -209,3 +209,35 @@ class TestFiles:
         training_set.write(fit_statistics(write_shards(tmp_path / "shards", levels()), 1), path)
         edit(path, lambda stored: stored["bins"]["mean"].__setitem__(4, -33.25))
         refused(path, "edited statistics.*got global")
+
+
+@pytest.mark.parametrize("axes", [2, "abc", (0, 1.0), [None]])
+def test_axes_that_are_no_numbers(axes: Any) -> None:
+    with pytest.raises(ConfigurationError, match="bad reduced axes in statistics: expected some of the axes"):
+        Statistics(reduced_axes=axes)
+
+
+@pytest.mark.parametrize("lengths", [["5", "3"], [object(), 1], "ab"])
+def test_lengths_that_are_no_numbers(lengths: Any) -> None:
+    with pytest.raises(DataError, match="bad lengths in batch 0: expected 2 whole numbers"):
+        Statistics().update(torch.zeros(2, 1, 3, 7), lengths=lengths)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint64, np.int8])
+def test_lengths_of_any_whole_type(dtype: type) -> None:
+    stats = Statistics()
+    stats.update(torch.zeros(2, 1, 3, 7), lengths=np.array([7, 3], dtype))
+    assert stats.count.tolist() == [10, 10, 10]
+
+
+@pytest.mark.parametrize("tensor", [torch.zeros(2, 1, 3, 7).to_sparse(), torch.zeros(2, 1, 3, 7, device="meta")])
+def test_tensors_without_values_of_their_own(tensor: torch.Tensor) -> None:
+    with pytest.raises(DataError, match="bad spectrograms in batch 0: expected a dense array"):
+        Statistics().update(tensor)
+
+
+def test_a_floor_of_numpys_is_written_like_any_other(tmp_path: Path) -> None:
+    stats = Statistics(floor_db=np.float32(-100))
+    stats.update(torch.zeros(2, 1, 3, 7))
+    stats.save(tmp_path / "stats.json")
+    assert Statistics.load(tmp_path / "stats.json").floor_db == -100.0

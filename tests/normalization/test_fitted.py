@@ -111,6 +111,13 @@ class TestFiles:
         with pytest.raises(IntegrityError, match=r"missing file in .*m\.json"):
             fitted.read(tmp_path / "m.json")
 
+    @pytest.mark.parametrize("change", [{"provenance": None}, {"waveform": "foo"}, {"kind": "identity", "state": {}}])
+    def test_what_cannot_belong_together(self, path: Path, change: dict[str, Any]) -> None:
+        """A regression: figures without provenance switched the check of the held-out fold off."""
+        self.edit(path, lambda stored: stored.update(change))
+        with pytest.raises(IntegrityError, match=r"damaged normaliser in .*m\.json"):
+            fitted.read(path)
+
     @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
     def test_cut(self, path: Path, share: float) -> None:
         data = path.read_bytes()

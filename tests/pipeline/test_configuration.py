@@ -308,11 +308,11 @@ def test_the_inspection_has_power() -> None:
     stage = Module(
         "def work(params: Params, _):\n"
         "    print(params.recipe, params.train.epochs, params.model)\n"
-        "    runner.cells(params)\n"
+        "    finished.cells(params)\n"
         "    rest(1, params)\n"
         "def rest(number, everything): return everything.statistics.seed"
     )
-    assert stage.reads("work", {"runner": helper}) == {
+    assert stage.reads("work", {"finished": helper}) == {
         "recipe",
         "train.epochs",
         "model",

@@ -219,8 +219,8 @@ def test_a_missing_input_is_told_with_the_stage_that_makes_it(capfd: pytest.Capt
         ("data/raw/clips.csv", "download"),
         ("data/spectrograms/raw/fold-1.npy, clip a.wav, bin 3, frame 4", "spectrograms"),
         ("data/statistics/fold-1/raw.json", "statistics"),
-        ("data/normalizers/global/fold-1.json", "normalizers"),
-        ("data/cells/global/fold-1/seed-0", "train"),
+        ("data/normalizers/global_raw/fold-1.json", "normalizers@global_raw"),
+        ("data/cells/global_raw/fold-1/seed-0/run.json", "train@global_raw-1-0"),
         ("data/comparison", "compare"),
     ],
 )
@@ -236,11 +236,12 @@ def test_what_is_damaged_is_told_with_the_stage_that_makes_it(
     for error, line in (
         (
             IntegrityError("damaged", where=Path(where)),
-            f"damaged in {where}. Run `dvc repro -f {maker}` to make it again",
+            f"damaged in {where}. Run `dvc repro -f -s {maker}` to make it again",
         ),
         (IntegrityError("damaged", where=where, hint="Do this"), f"damaged in {where}. Do this"),
         (DataError("damaged", where=where), f"damaged in {where}"),
         (IntegrityError("damaged", where="params.yaml"), "damaged in params.yaml"),
+        (IntegrityError("damaged", where=f"../mine/{where}"), f"damaged in ../mine/{where}"),  # the user's own
     ):
         raised.append(error)
         assert stage.run(work, []) == error.exit_code
