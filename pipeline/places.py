@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from specnorm.training.key import CellKey
 
+SOURCE = Path("data/source")
 ARCHIVE = Path("data/raw")
 SHARDS = Path("data/spectrograms")
 STATISTICS = Path("data/statistics")
@@ -17,6 +18,7 @@ CELLS = Path("data/cells")
 COMPARISON = Path("data/comparison")
 
 _MAKERS = {
+    SOURCE: "source",
     ARCHIVE: "download",
     SHARDS: "spectrograms",
     STATISTICS: "statistics",

@@ -1,6 +1,6 @@
 """Fetch, copy or generate the data set's archive and audit its table.
 
-Reads `dataset`; writes `data/raw/`. Run it with `python -m stages.download`.
+Reads `dataset` and `data/source/`; writes `data/raw/`. Run it with `python -m stages.download`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,23 @@ import argparse
 import sys
 
 from pipeline import places, stage
-from specnorm.datasets import lengths
+from specnorm.datasets import lengths, local
 from specnorm.datasets.acquire import acquire
+from specnorm.datasets.dataset import MANIFEST
+from specnorm.errors import DataError
+from specnorm.files import read_manifest
 from specnorm.params import Params
 
 
 def work(params: Params, _: argparse.Namespace) -> None:
+    identity = read_manifest(places.SOURCE / local.IDENTITY, format=local.FORMAT)
     info = acquire(params.dataset, places.ARCHIVE, root=places.root(), cache=places.cache() / "downloads")
+    # What DVC takes for the origin of the archive must be it, also where somebody edits the source at this moment.
+    place = local.place_of(params.dataset, places.root())
+    if local.identity_of(place, cache=places.cache() / "source") != identity:
+        (places.ARCHIVE / MANIFEST).unlink()
+        told = f"what {places.SOURCE / local.IDENTITY} says"
+        raise DataError("the source has changed", where=place, expected=told, hint="Run `dvc repro` again")
     for warning in info["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
     print(f"{info['name']}: {info['clips']} clips, {len(info['classes'])} classes, folds {info['folds']}")

@@ -24,7 +24,7 @@ from specnorm.training.batches import Clips
 from specnorm.training.cells import StoredCell
 from specnorm.training.loop import Result
 from specnorm.training.model import Model
-from stages import download, normalizers, spectrograms, statistics
+from stages import download, normalizers, source, spectrograms, statistics
 
 ROOT = Path(__file__).parents[1]
 MODES = ("none", "waveform", "global", "channel")
@@ -200,7 +200,7 @@ def fit_modes(folder: Path, modes: tuple[str, ...] = MODES) -> Shards:
         values["norm"] = {mode: yaml.safe_load((ROOT / f"conf/norm/{mode}.yaml").read_text()) for mode in modes}
 
     write_params(folder / "params.yaml", tiny)
-    for stage in (download, spectrograms, statistics):
+    for stage in (source, download, spectrograms, statistics):
         assert stage.main([]) == 0
     for mode in modes:
         assert normalizers.main(["--norm", mode]) == 0

@@ -20,6 +20,7 @@ from specnorm.datasets.download import DownloadResult, download
 from specnorm.datasets.esc50 import read_esc_table, table_member
 from specnorm.datasets.folder import Folder, pack_folder
 from specnorm.datasets.lengths import measure
+from specnorm.datasets.local import place_of
 from specnorm.datasets.naming import dataset_name
 from specnorm.datasets.source import Source
 from specnorm.datasets.table import encode_clips, labels_of
@@ -125,11 +126,8 @@ def _neither(params: EscParams, found: DownloadResult, error: Exception) -> Inte
 
 
 def _local(params: _LocalParams, path: Path, root: Path) -> _Written:
-    assert params.source is not None
-    try:
-        place = root / Path(params.source).expanduser()
-    except RuntimeError as error:
-        raise DataError("missing source", where=params.source, got=error, hint="Set dataset.source") from None
+    place = place_of(params, root)
+    assert place is not None
     with _opened(place) as source:
         clips, warnings = _read(source, params)
         if isinstance(source, Folder):

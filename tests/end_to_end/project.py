@@ -46,8 +46,8 @@ class Ran:
 
     @property
     def stages(self) -> set[str]:
-        """Names of the stages whose command was run (not those restored or skipped)."""
-        return set(re.findall(r"Running stage '([^']+)'", self.output))
+        """Names of the stages whose command was run (not those restored or skipped), less `source`, which always is."""
+        return set(re.findall(r"Running stage '([^']+)'", self.output)) - {"source"}
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("download", "spectrograms", "statistics", "normalizers")
+STAGES = ("source", "download", "spectrograms", "statistics", "normalizers")
 STEPS = [
     ("os", "fsync"),
     ("os", "link"),

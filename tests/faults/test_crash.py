@@ -74,11 +74,12 @@ class Stage:
         return self.command[0]
 
 
+SOURCE = Stage(("source",), "data/source", "identity.json")
 DOWNLOAD = Stage(("download",), "data/raw", "dataset.json", ("writestr",))
 SPECTROGRAMS = Stage(("spectrograms",), "data/spectrograms", "manifest.json", ("append",))
 STATISTICS = Stage(("statistics",), "data/statistics")
 NORMALIZERS = Stage(("normalizers", "--norm", "channel"), "data/normalizers/channel")
-PIPELINE = [DOWNLOAD, SPECTROGRAMS, STATISTICS, NORMALIZERS]
+PIPELINE = [SOURCE, DOWNLOAD, SPECTROGRAMS, STATISTICS, NORMALIZERS]
 each_stage = pytest.mark.parametrize("stage", PIPELINE, ids=str)
 
 

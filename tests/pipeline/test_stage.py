@@ -19,7 +19,7 @@ import yaml
 from pipeline import places, stage
 from specnorm import errors, params
 from specnorm.errors import DataError, IntegrityError, SpecnormError
-from stages import download, normalizers, spectrograms, statistics, train
+from stages import download, normalizers, source, spectrograms, statistics, train
 
 ROOT = Path(__file__).parents[2]
 NAME = Path(__file__).stem
@@ -177,6 +177,7 @@ def test_without_parameters_every_stage_says_so_and_writes_nothing(
 ) -> None:
     Path("params.yaml").unlink()
     mains: list[tuple[str, Callable[[list[str]], int], list[str]]] = [
+        ("source", source.main, []),
         ("download", download.main, []),
         ("spectrograms", spectrograms.main, []),
         ("statistics", statistics.main, []),
@@ -205,7 +206,7 @@ def test_a_mode_that_the_parameters_do_not_have_is_refused_before_any_file(
 
 
 def test_a_missing_input_is_told_with_the_stage_that_makes_it(capfd: pytest.CaptureFixture[str]) -> None:
-    for name, main in (("spectrograms", spectrograms.main), ("statistics", statistics.main)):
+    for name, main in (("download", download.main), ("spectrograms", spectrograms.main)):
         assert main([]) == 4
         err = capfd.readouterr().err
         assert err.startswith(f"{name}: missing file in data/")
@@ -405,7 +406,7 @@ def test_a_source_is_found_from_the_repository_and_not_from_an_experiment_s_copy
     """`dvc exp run --temp` works in a copy, where a relative `dataset.source` is not."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     edit(lambda values: values["dataset"].update(source="nowhere.zip"))
-    assert download.main([]) == 3
+    assert source.main([]) == 3
     assert f"missing source in {tmp_path / 'nowhere.zip'}" in capfd.readouterr().err
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from specnorm.shards.store import open_shards
-from stages import download, spectrograms
+from stages import download, source, spectrograms
 from tests import builders, made_up
 from tests.datasets.layouts import folder_params, wav_bytes, write_folder
 
@@ -35,6 +35,8 @@ def write_parameters(folder: Path, **dataset: Any) -> None:
 
 
 def test_lengths_and_what_was_done_to_them_are_told(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert source.main([]) == 0
+    capsys.readouterr()
     assert download.main([]) == 0
     told = capsys.readouterr()
     assert "warning: files that are not read as audio, left out: 1 (.txt: 1)" in told.err
@@ -54,11 +56,29 @@ def test_lengths_and_what_was_done_to_them_are_told(pets: Path, capsys: pytest.C
     assert (fit["cut"]["clips"], fit["padded"]["clips"]) == (4, 2)
 
 
+def test_a_source_that_changes_after_it_was_looked_at_is_no_data_set(
+    pets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the identity says and what the archive holds would belong to two states of the source."""
+    assert source.main([]) == 0
+    size = sum(path.stat().st_size for path in (pets / "pets").rglob("*.*"))
+    assert f"pets: 9 files, {size} bytes, SHA-256 " in capsys.readouterr().out
+    write_folder(pets / "pets", {"dog/5.wav": wav_bytes(100, rate=1000)})
+    assert download.main([]) == 3
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told == (
+        f"download: the source has changed in {pets / 'pets'}: expected what data/source/identity.json says. "
+        "Run `dvc repro` again"
+    )
+    assert spectrograms.main([]) == 4  # nothing half known is left for the next stage
+    assert source.main([]) == download.main([]) == 0
+
+
 def test_a_name_given_later_changes_no_spectrogram(pets: Path) -> None:
     found = []
     for name in (None, "my pets"):
         write_parameters(pets, name=name)
-        assert download.main([]) == spectrograms.main([]) == 0
+        assert source.main([]) == download.main([]) == spectrograms.main([]) == 0
         found.append(builders.tree(pets / "data/spectrograms"))
         assert json.loads((pets / "data/raw/dataset.json").read_text())["name"] == (name or "pets")
     assert found[0] == found[1]

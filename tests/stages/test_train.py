@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from specnorm.training import loop
-from stages import download, normalizers, spectrograms, statistics, train
+from stages import download, normalizers, source, spectrograms, statistics, train
 from tests import made_up
 from tests.builders import tree
 from tests.training import small
@@ -59,7 +59,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("workspace")
     with made_up.working_in(folder):
         write()
-        for stage, arguments in ((download, []), (spectrograms, []), (statistics, []), (normalizers, CELL[:2])):
+        preparing = ((source, []), (download, []), (spectrograms, []), (statistics, []), (normalizers, CELL[:2]))
+        for stage, arguments in preparing:
             assert stage.main(arguments) == 0
     return folder
 

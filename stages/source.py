@@ -1,0 +1,33 @@
+"""Look at what the data set is read from, in every run, and say what is in it.
+
+Reads `dataset` and the source that it names; writes `data/source/`, which changes when a name or a content in the
+source does, and then the archive and all that is made of it are made anew. Run it with `python -m stages.source`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from pipeline import places, stage
+from specnorm import files
+from specnorm.datasets import local
+from specnorm.params import Params
+
+
+def work(params: Params, _: argparse.Namespace) -> None:
+    place = local.place_of(params.dataset, places.root())
+    identity = local.identity_of(place, cache=places.cache() / "source")
+    files.write_json(places.SOURCE / local.IDENTITY, identity)
+    if place is not None:
+        print(
+            f"{place.name}: {identity['files']} files, {identity['bytes']} bytes, SHA-256 {identity['digest'][:12]}..."
+        )
+
+
+def main(argv: list[str] | None = None) -> int:
+    return stage.run(work, argv, outputs=lambda _: [places.SOURCE])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
