@@ -37,7 +37,7 @@ test: $(READY) lint ## lint, types, layers, and all tests, a file a core at a ti
 test-demo: $(READY) ## the demo from a fresh copy, and its pages in a browser
 	python -m pytest tests/demo
 
-test-versions: ## the library with the oldest and with the newest torch, each in an environment of its own (needs a network)
+test-versions: ## all tests with the oldest and the newest versions that are allowed (needs uv and a network)
 	$(PYTHON) -m tests.versions
 
 lint: $(READY) ## ruff, mypy, import layers
