@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from specnorm.dataset_params import CsvParams, DatasetParams, EscParams, FolderParams
 from specnorm.datasets.archive import Archive
 from specnorm.datasets.class_folders import read_class_folders
 from specnorm.datasets.custom import read_csv_table, table_name
@@ -26,7 +28,6 @@ from specnorm.datasets.table import encode_clips, labels_of
 from specnorm.datasets.urls import visible_url
 from specnorm.errors import DataError, IntegrityError, ResourceError
 from specnorm.files import atomic_path, clean_partials, sha256_file, write_bytes, write_json
-from specnorm.params import CsvParams, DatasetParams, EscParams, FolderParams
 
 _LocalParams = EscParams | FolderParams | CsvParams
 
@@ -141,13 +142,18 @@ def _local(params: _LocalParams, path: Path, root: Path) -> _Written:
 
 @contextmanager
 def _opened(place: Path) -> Iterator[Source]:
-    if place.is_dir():
+    try:
+        mode, reason = place.stat().st_mode, None
+    except OSError as error:  # it is not there, its name is too long, its folder may not be looked into
+        mode, reason = 0, error.strerror
+    if stat.S_ISDIR(mode):
         yield Folder(place)
-    elif place.is_file():
+    elif stat.S_ISREG(mode):
         with Archive(place) as archive:
             yield archive
     else:
-        raise DataError("missing source", where=place, expected="a zip or a folder", hint="Set dataset.source")
+        expected = "a zip or a folder"
+        raise DataError("missing source", where=place, expected=expected, got=reason, hint="Set dataset.source")
 
 
 def _read(source: Source, params: _LocalParams) -> tuple[pd.DataFrame, list[str]]:

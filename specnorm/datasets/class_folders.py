@@ -10,11 +10,11 @@ from pathlib import PurePosixPath
 import pandas as pd
 
 from specnorm.audio.containers import SUFFIXES
+from specnorm.dataset_params import FolderParams
 from specnorm.datasets.folds import make_folds
 from specnorm.datasets.source import Source, refuse_case_twins
 from specnorm.datasets.table import Clip, clip_table
 from specnorm.errors import DataError
-from specnorm.params import FolderParams
 
 # What operating systems and file servers leave in folders, beside what starts with a dot.
 _LEFT_BEHIND = {"__macosx", "@eadir", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}

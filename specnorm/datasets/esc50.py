@@ -13,11 +13,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from specnorm.audio.containers import HEAD_BYTES, WavHeader, wav_header
+from specnorm.dataset_params import EscParams
 from specnorm.datasets.rows import Row, parse_rows
 from specnorm.datasets.source import Source, refuse_missing
 from specnorm.datasets.table import Clip, clip_table, refuse_shared_sources
 from specnorm.errors import DataError
-from specnorm.params import EscParams
 
 CLIP_HEADER = WavHeader(format=1, channels=1, sample_rate=44100, bits=16, frames=220500)
 FOLDS = 5

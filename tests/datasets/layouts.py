@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from specnorm.params import CsvParams, EscParams, FolderParams
+from specnorm.dataset_params import CsvParams, EscParams, FolderParams
 
 ESC10 = (0, 1, 10, 11, 12, 20, 21, 38, 40, 41)
 SHARED = {
@@ -111,11 +111,13 @@ def csv_params(**changes: Any) -> CsvParams:
         "name": None,
         "source": "clips.zip",
         "table": "metadata.csv",
+        "table_sha256": None,
         "audio": ".",
         "filename_column": "filename",
         "label_column": "label",
         "fold_column": None,
         "group_column": None,
+        "strict_labels": False,
         "folds": 2,
         "seed": 0,
     }
@@ -123,7 +125,15 @@ def csv_params(**changes: Any) -> CsvParams:
 
 
 def folder_params(**changes: Any) -> FolderParams:
-    values = {"kind": "folder", "name": None, "source": "clips", "group_pattern": None, "folds": 2, "seed": 0}
+    values = {
+        "kind": "folder",
+        "name": None,
+        "source": "clips",
+        "group_pattern": None,
+        "strict_labels": False,
+        "folds": 2,
+        "seed": 0,
+    }
     return FolderParams.model_validate({**values, **changes})
 
 

@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from specnorm.dataset_params import DatasetParams, SyntheticParams
 from specnorm.datasets import acquire as acquire_module
 from specnorm.datasets import synthetic
 from specnorm.datasets.acquire import acquire
 from specnorm.datasets.dataset import open_dataset
 from specnorm.datasets.table import Clip, clip_table
 from specnorm.errors import DataError, IntegrityError, ResourceError
-from specnorm.params import DatasetParams, SyntheticParams
 from tests.datasets.layouts import (
     csv_bytes,
     csv_params,
@@ -189,6 +189,20 @@ def test_a_missing_source_is_named(place: Place) -> None:
         place.acquire(esc_params(source="none.zip"))
 
 
+@pytest.mark.parametrize("source", ["x" * 256, "a/" * 2000 + "b", "ä" * 200 + "/b", "esc.zip/b"])
+def test_a_source_that_the_system_cannot_look_for_is_one_line(place: Place, esc_zip: Path, source: str) -> None:
+    with pytest.raises(DataError, match=r"missing source in .*expected a zip or a folder"):
+        place.acquire(esc_params(source=source))
+    assert list(place.out.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root looks everywhere")
+def test_a_source_in_a_closed_folder_is_one_line(place: Place, esc_zip: Path) -> None:
+    place.root.chmod(0)
+    with pytest.raises(DataError, match=r"missing source in .*esc.zip: .*got Permission denied"):
+        place.acquire(esc_params(source="esc.zip"))
+
+
 def test_no_path_of_the_machine_is_written(place: Place, esc_zip: Path) -> None:
     write_folder(place.root / "folder", esc_members(cut_rows()))
     for source in (str(esc_zip), f"{place.root}/folder", f"{place.root}/folder/.", "./folder/../esc.zip"):
@@ -224,9 +238,7 @@ def full_zip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def test_a_download_is_kept_for_the_next_time(place: Place, full_zip: bytes) -> None:
     with serve(Reply(full_zip)) as server:
-        params = esc_params(
-            url=f"{server.url}/a.zip?token=secret", complete=True, md5=hashlib.md5(full_zip).hexdigest()
-        )
+        params = esc_params(url=f"{server.url}/a.zip?download=1", complete=True, md5=hashlib.md5(full_zip).hexdigest())
         info = place.acquire(params)
         assert place.acquire(params) == info
         assert len(server.requests) == 1
