@@ -165,7 +165,7 @@ def _read(source: Source, params: _LocalParams) -> tuple[pd.DataFrame, list[str]
 def _tables(source: Source, params: _LocalParams) -> list[str]:
     if isinstance(params, EscParams):
         return [table_member(source)]
-    return [table_name(params)] if isinstance(params, CsvParams) else []
+    return [table_name(source, params)] if isinstance(params, CsvParams) else []
 
 
 def _copy(source: Path, path: Path) -> None:
