@@ -1,6 +1,7 @@
 """Fetch, copy or generate the data set's archive and audit its table.
 
-Reads `dataset`; writes `data/raw/`. Run it with `python -m stages.download`.
+Reads `dataset`, and `protocol.folds` and `compare.incomplete_folds` to refuse a held-out fold that lacks a class;
+writes `data/raw/`. Run it with `python -m stages.download`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from specnorm.params import Params
 
 
 def work(params: Params, _: argparse.Namespace) -> None:
-    info = acquire(params.dataset, places.ARCHIVE, root=places.root(), cache=places.cache() / "downloads")
+    held_out = params.protocol.folds if params.compare.incomplete_folds == "refuse" else []
+    cache = places.cache() / "downloads"
+    info = acquire(params.dataset, places.ARCHIVE, root=places.root(), cache=cache, complete_folds=held_out)
     for warning in info["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
     print(f"{info['name']}: {info['clips']} clips, {len(info['classes'])} classes, folds {info['folds']}")

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from specnorm.dataset_params import DatasetParams, SyntheticParams
+from specnorm.dataset_params import CsvParams, DatasetParams, SyntheticParams
 from specnorm.datasets import acquire as acquire_module
 from specnorm.datasets import synthetic
 from specnorm.datasets.acquire import acquire
@@ -131,14 +131,50 @@ def test_a_csv_data_set_with_any_names_goes_all_the_way(place: Place) -> None:
         assert {dataset.read(member) for member in dataset.clips["member"]} == {f"{n}".encode() for n in range(8)}
 
 
-def test_a_fold_that_lacks_a_class_is_said_before_anything_is_trained(place: Place) -> None:
+@pytest.fixture
+def incomplete(place: Place) -> CsvParams:
+    """Two labels in three folds, the second of which has one label alone."""
     rows = [
         {"filename": f"{label}{n}.wav", "label": label, "fold": 1 + n} for label in ("cat", "dog") for n in range(3)
     ]
     rows = [row for row in rows if (row["label"], row["fold"]) != ("dog", 2)]
-    write_folder(place.root / "own", {str(row["filename"]): b"" for row in rows} | {"t.csv": csv_bytes(rows)})
-    info = place.acquire(csv_params(source="own", table="t.csv", fold_column="fold"))
-    assert "fold 2 has no clip of 'dog': it cannot be held out in a comparison" in info["warnings"]
+    members = {str(row["filename"]): str(row["filename"]).encode() for row in rows} | {"t.csv": csv_bytes(rows)}
+    write_folder(place.root / "own", members)
+    write_zip(place.root / "own.zip", members)
+    return csv_params(source="own", table="t.csv", fold_column="fold")
+
+
+def test_a_fold_that_lacks_a_class_is_said_before_anything_is_trained(place: Place, incomplete: CsvParams) -> None:
+    info = place.acquire(incomplete)
+    assert "fold 2 has no clip of 'dog': held out, it has no score of it" in info["warnings"]
+
+
+@pytest.mark.parametrize("source", ["own", "own.zip"])
+def test_a_fold_to_hold_out_that_lacks_a_class_is_refused_before_anything_is_written(
+    place: Place, incomplete: CsvParams, source: str
+) -> None:
+    params = incomplete.model_copy(update={"source": source})
+    message = (
+        rf"fold 2 has no clip of class 'dog' in .*{source}, t.csv: expected every class in every held-out fold. "
+        "Hold out other folds, add clips, or set compare.incomplete_folds=accept"
+    )
+    with pytest.raises(DataError, match=message):
+        acquire(params, place.out, root=place.root, cache=place.cache, progress=False, complete_folds=[1, 2])
+    assert list(place.out.iterdir()) == []
+
+
+def test_folds_that_are_held_out_change_no_byte(place: Place, incomplete: CsvParams) -> None:
+    """Or another protocol would make everything anew."""
+    found = []
+    for folds in ([], [1], [1, 3]):
+        acquire(incomplete, place.out, root=place.root, cache=place.cache, progress=False, complete_folds=folds)
+        found.append({path.name: path.read_bytes() for path in place.out.iterdir()})
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_fold_to_hold_out_that_there_is_not_is_refused(place: Place, incomplete: CsvParams) -> None:
+    with pytest.raises(DataError, match=r"no fold 4 in .*own, t.csv: expected some of 1, 2, 3"):
+        acquire(incomplete, place.out, root=place.root, cache=place.cache, progress=False, complete_folds=[3, 4])
 
 
 def test_the_name_is_kept_and_is_no_part_of_the_content(place: Place, esc_zip: Path) -> None:
