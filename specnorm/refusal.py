@@ -18,6 +18,7 @@ from specnorm.errors import ConfigurationError
 _LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
+_LOGIN = re.compile(r"//[^/?#\s]*@")  # a user and a password in an address
 
 
 def written(pattern: str, words: str) -> AfterValidator:
@@ -34,6 +35,11 @@ def written(pattern: str, words: str) -> AfterValidator:
 def relation(key: str, expected: str, got: object) -> PydanticCustomError:
     """A field that is refused because of its neighbours."""
     return PydanticCustomError("relation", "{expected}", {"key": key, "expected": expected, "got": got})
+
+
+def hidden(expected: str, got: object) -> PydanticCustomError:
+    """A value that is refused and must not be repeated; ``got`` is what may be shown of it."""
+    return PydanticCustomError("hidden", "{expected}", {"expected": expected, "got": got})
 
 
 def sections_of(model: type[BaseModel]) -> dict[tuple[str, ...], type[BaseModel]]:
@@ -113,7 +119,7 @@ def _nearest(name: str, names: Any) -> str | None:
 def _refused(fault: ErrorDetails) -> object:
     if fault["type"] == "union_tag_invalid":
         return fault["input"].get(fault["ctx"]["discriminator"].strip("'"))
-    if fault["type"] == "relation":
+    if fault["type"] in ("relation", "hidden"):
         return fault["ctx"]["got"]
     return fault["loc"][-2] if fault["loc"][-1:] == ("[key]",) else fault["input"]
 
@@ -139,4 +145,5 @@ def shown(value: object) -> str:
         return str(value).lower()
     if isinstance(value, dict):
         return f"a mapping of {len(value)}" if value else "an empty mapping"
-    return _SHORT.repr(value) if isinstance(value, list) else f"{_SHORT.repr(value)} ({type(value).__name__})"
+    short = _LOGIN.sub("//", _SHORT.repr(value))
+    return short if isinstance(value, list) else f"{short} ({type(value).__name__})"

@@ -10,7 +10,7 @@ import argparse
 import sys
 
 from pipeline import finished, places, stage
-from specnorm.comparison import checked, document, inputs, noop, outcomes, verdict
+from specnorm.comparison import checked, document, incomplete, inputs, noop, outcomes, verdict
 from specnorm.comparison.recommendation import simplest_first
 from specnorm.comparison.traits import Traits
 from specnorm.normalization import fitted
@@ -29,6 +29,9 @@ def work(params: Params, _: argparse.Namespace) -> None:
     stored = finished.cells(params)
     shards = open_shards(places.SHARDS)
     tables = checked.check(stored, shards)
+
+    if params.compare.incomplete_folds == "refuse":
+        incomplete.refuse(shards, params.protocol.folds)
 
     # 2. What it says.
     fold = params.protocol.folds[0]

@@ -1,6 +1,7 @@
 """Fetch, copy or generate the data set's archive and audit its table.
 
-Reads `dataset` and `data/source/`; writes `data/raw/`. Run it with `python -m stages.download`.
+Reads `data/source/`, `dataset`, and `protocol.folds` and `compare.incomplete_folds` to refuse a held-out fold that
+lacks a class; writes `data/raw/`. Run it with `python -m stages.download`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from specnorm.params import Params
 
 def work(params: Params, _: argparse.Namespace) -> None:
     identity = read_manifest(places.SOURCE / local.IDENTITY, format=local.FORMAT)
-    info = acquire(params.dataset, places.ARCHIVE, root=places.root(), cache=places.cache() / "downloads")
+    held_out = params.protocol.folds if params.compare.incomplete_folds == "refuse" else []
+    cache = places.cache() / "downloads"
+    info = acquire(params.dataset, places.ARCHIVE, root=places.root(), cache=cache, complete_folds=held_out)
     # What DVC takes for the origin of the archive must be it, also where somebody edits the source at this moment.
     place = local.place_of(params.dataset, places.root())
     if local.identity_of(place, cache=places.cache() / "source") != identity:

@@ -34,17 +34,27 @@ ESC: dict[str, Any] = {
     "size": None,
     "md5": "0123456789abcdef" * 2,
 }
-FOLDER = {"kind": "folder", "name": None, "source": "clips", "group_pattern": None, "folds": 5, "seed": 0}
+FOLDER = {
+    "kind": "folder",
+    "name": None,
+    "source": "clips",
+    "group_pattern": None,
+    "strict_labels": False,
+    "folds": 5,
+    "seed": 0,
+}
 CSV = {
     "kind": "csv",
     "name": None,
     "source": "clips.zip",
     "table": "t.csv",
+    "table_sha256": None,
     "audio": ".",
     "filename_column": "file",
     "label_column": "label",
     "fold_column": None,
     "group_column": None,
+    "strict_labels": False,
     "folds": 5,
     "seed": 0,
 }
@@ -94,7 +104,7 @@ VALID: dict[str, Any] = {
         "precision": "auto",
         "memory_gb": None,
     },
-    "compare": {"baseline": "none"},
+    "compare": {"baseline": "none", "incomplete_folds": "refuse"},
     "tracking": {"experiment": "specnorm", "required": False},
 }
 DROP = object()
@@ -346,6 +356,7 @@ LEAVES = [
 NULLABLE = {
     "dataset.name": "mine",
     "dataset.group_pattern": "(a)",
+    "dataset.table_sha256": "0123456789abcdef" * 4,
     "dataset.source": "a.zip",
     "dataset.size": 1,
     "dataset.fold_column": "fold",

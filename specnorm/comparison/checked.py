@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from specnorm.comparison.metrics import METRICS
-from specnorm.errors import DataError, IntegrityError
-from specnorm.shards.store import INDEX, Shards
+from specnorm.errors import IntegrityError
+from specnorm.shards.store import Shards
 from specnorm.training.cells import HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, PROBABILITY, RUN_FILE, StoredCell
 from specnorm.training.key import CellKey
 
@@ -38,7 +39,6 @@ def check(stored: list[StoredCell], shards: Shards) -> CellTables:
     Raises:
         IntegrityError: a cell is damaged, missing, there twice, trained on other data or settings than the rest, or
             scored on other clips.
-        DataError: a held-out fold lacks a class.
     """
     for cell in stored:
         _check_whole(cell)
@@ -56,14 +56,17 @@ def check(stored: list[StoredCell], shards: Shards) -> CellTables:
 
 
 def _confusion(cells: list[StoredCell], labels: list[str]) -> pd.DataFrame:
-    """A row a mode, actual and predicted class: how many clips (over all seeds), and which share of the class."""
+    """A row a mode, actual and predicted class: how many clips (over all seeds), and which share of the class.
+
+    There is no share, a NaN, of a class that no held-out fold has.
+    """
     rows = [
         {
             "norm": norm,
             "actual": labels[actual],
             "predicted": labels[predicted],
             "clips": int(counts[actual, predicted]),
-            "share": counts[actual, predicted] / counts[actual].sum(),
+            "share": counts[actual, predicted] / counts[actual].sum() if counts[actual].any() else math.nan,
         }
         for norm, counts in _counts(cells, len(labels)).items()
         for actual in range(len(labels))
@@ -145,7 +148,7 @@ def _row(cell: StoredCell, shards: Shards) -> dict[str, object]:
 
 
 def _held_out(cell: StoredCell, shards: Shards) -> pd.DataFrame:
-    """The clips of a cell's held-out fold, which must be those of its predictions and have every class among them."""
+    """The clips of a cell's held-out fold, which must be those of its predictions."""
     fold, found = cell.key.fold, cell.predictions
     clips = shards.of_fold(fold)
     same = list(found["clip"]) == list(clips["clip"]) and list(found["target"]) == list(clips["target"])
@@ -155,14 +158,6 @@ def _held_out(cell: StoredCell, shards: Shards) -> pd.DataFrame:
             where=cell.folder / PREDICTIONS_FILE,
             expected=f"the {len(clips)} clips of fold {fold}",
             got=f"{len(found)} clips",
-        )
-    lacking = sorted(set(shards.clips["label"]) - set(clips["label"]))
-    if lacking:
-        raise DataError(
-            f"fold {fold} has no clip of class {', '.join(map(repr, lacking))}",
-            where=shards.folder / INDEX,
-            expected="every class in every held-out fold",
-            hint="Its results do not compare with the other folds': hold out other folds, or add clips",
         )
     return clips
 

@@ -9,15 +9,16 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from specnorm.comparison import noop
+from specnorm.comparison import incomplete, noop
 from specnorm.comparison.bootstrap import LEVEL
 from specnorm.comparison.metrics import CALIBRATION_BINS, METRICS
 from specnorm.comparison.outcomes import Outcomes
 from specnorm.comparison.significance import POWER
 from specnorm.comparison.verdict import Verdict
+from specnorm.dataset_params import DatasetParams
 from specnorm.datasets.naming import dataset_name
 from specnorm.files import fingerprint, json_text
-from specnorm.params import DatasetParams, ProtocolParams
+from specnorm.params import ProtocolParams
 from specnorm.shards.store import Shards
 from specnorm.training.cells import StoredCell
 
@@ -172,6 +173,8 @@ def make(
         title: from :func:`title_of`.
     """
     seeds = tuple(sorted({cell.key.seed for cell in stored}))
+    folds = tuple(sorted({int(fold) for fold in found.folds}))
+    caveats = [*([_ONE_SEED] if len(seeds) == 1 else []), *incomplete.sentences(incomplete.lacking(shards, folds))]
     return Document(
         title=title,
         dataset=Dataset(
@@ -181,7 +184,7 @@ def make(
             recordings=found.recording_count,
         ),
         design=Design(
-            folds=tuple(sorted({int(fold) for fold in found.folds})),
+            folds=folds,
             seeds=seeds,
             held_out_clips=len(found.targets),
             draws=verdict.draws,
@@ -192,7 +195,7 @@ def make(
         baseline=verdict.baseline,
         recommended=verdict.recommended,
         recommendation=verdict.recommendation,
-        caveat=_ONE_SEED if len(seeds) == 1 else None,
+        caveat=". ".join(caveats) or None,
         modes=tuple(_mode(str(norm), rows, stored) for norm, rows in verdict.modes.groupby("norm", sort=False)),
         pairs=tuple(_pair(row) for row in verdict.pairs.to_dict("records")),
         noop=check,

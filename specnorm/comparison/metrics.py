@@ -72,7 +72,11 @@ def _f1_terms(probabilities: _Float, targets: _Int) -> _Float:
 
 
 def _f1(sums: _Float) -> _Float:
-    """Mean over the classes that are there of 2 right / (predicted + there)."""
+    """Mean over the classes that are there of 2 right / (predicted + there).
+
+    A class that a held-out fold has no clip of has no part in it: what was taken for it counts against the classes that
+    it was taken from, whose clips are then not right, and against no class twice.
+    """
     right, predicted, there = np.split(sums, 3, axis=-1)
     total = predicted + there
     by_class = np.divide(2 * right, total, out=np.zeros_like(total), where=total > 0)

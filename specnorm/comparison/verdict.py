@@ -170,6 +170,7 @@ def _class_table(clips: pd.DataFrame, bootstrap: Bootstrap, modes: list[str], ba
         }
         for mode in modes
         for target, interval in enumerate(bootstrap.by_class(mode, baseline))
+        if target in sizes  # a class that no held-out fold has says nothing of any mode
     ]
     names = ["norm", "baseline", "target", "label", "clips", "difference", "low", "high"]
     return pd.DataFrame(rows, columns=names)

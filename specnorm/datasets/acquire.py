@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from specnorm.dataset_params import CsvParams, DatasetParams, EscParams, FolderParams
 from specnorm.datasets.archive import Archive
 from specnorm.datasets.class_folders import read_class_folders
 from specnorm.datasets.custom import read_csv_table, table_name
@@ -20,14 +21,13 @@ from specnorm.datasets.download import DownloadResult, download
 from specnorm.datasets.esc50 import read_esc_table, table_member
 from specnorm.datasets.folder import Folder, pack_folder
 from specnorm.datasets.lengths import measure
-from specnorm.datasets.local import place_of
+from specnorm.datasets.local import is_folder, place_of
 from specnorm.datasets.naming import dataset_name
 from specnorm.datasets.source import Source
 from specnorm.datasets.table import encode_clips, labels_of
 from specnorm.datasets.urls import visible_url
 from specnorm.errors import DataError, IntegrityError, ResourceError
 from specnorm.files import atomic_path, clean_partials, sha256_file, write_bytes, write_json
-from specnorm.params import CsvParams, DatasetParams, EscParams, FolderParams
 
 _LocalParams = EscParams | FolderParams | CsvParams
 
@@ -41,7 +41,15 @@ class _Written(NamedTuple):
     md5_matches: bool | None = None  # null where nothing is published
 
 
-def acquire(params: DatasetParams, out: Path, *, root: Path, cache: Path, progress: bool = True) -> dict[str, Any]:
+def acquire(
+    params: DatasetParams,
+    out: Path,
+    *,
+    root: Path,
+    cache: Path,
+    progress: bool = True,
+    complete_folds: Collection[int] = (),
+) -> dict[str, Any]:
     """Write ``archive.zip``, ``clips.csv`` and, last, ``dataset.json`` to the folder ``out``.
 
     Args:
@@ -50,12 +58,13 @@ def acquire(params: DatasetParams, out: Path, *, root: Path, cache: Path, progre
         root: the folder that a relative ``source`` starts from.
         cache: where a download is kept for the next time.
         progress: show bars on a terminal.
+        complete_folds: those that must have a clip of every class; what is written does not depend on them.
 
     Returns:
         What ``dataset.json`` says.
 
     Raises:
-        DataError: the source is missing, or is not what its description says.
+        DataError: the source is missing or is not what its description says, or a fold lacks a class and may not.
         IntegrityError: a file is not whole, is not the published one, or has an unsafe name.
         ResourceError: the network or the disk fails.
         ConfigurationError: the URL is not http or https.
@@ -68,9 +77,9 @@ def acquire(params: DatasetParams, out: Path, *, root: Path, cache: Path, progre
         raise ResourceError("cannot write to a folder", where=out, got=error.strerror) from error
     path = out / ARCHIVE
     if isinstance(params, EscParams) and params.source is None:
-        written = _downloaded(params, path, cache, progress)
+        written = _downloaded(params, path, cache, progress, complete_folds)
     elif isinstance(params, EscParams | FolderParams | CsvParams):
-        written = _local(params, path, root)
+        written = _local(params, path, root, complete_folds)
     else:
         # Synthesis needs scipy, which no other kind does.
         from specnorm.datasets.synthetic import write_archive
@@ -79,7 +88,9 @@ def acquire(params: DatasetParams, out: Path, *, root: Path, cache: Path, progre
     return _manifest(params, written, out, progress)
 
 
-def _downloaded(params: EscParams, path: Path, cache: Path, progress: bool) -> _Written:
+def _downloaded(
+    params: EscParams, path: Path, cache: Path, progress: bool, complete_folds: Collection[int]
+) -> _Written:
     # The name holds the address, so that another address never finds this one's file.
     key = hashlib.sha256(visible_url(params.url).encode()).hexdigest()[:12]
     # The published facts stand in for a digest that the host does not promise.
@@ -107,6 +118,7 @@ def _downloaded(params: EscParams, path: Path, cache: Path, progress: bool) -> _
         warnings.append(
             f"the archive's md5 is {found.md5}, not the published {params.md5}; its content shows the published facts"
         )
+    _refuse_gaps(clips, complete_folds, where=found.path)
     path.unlink(missing_ok=True)
     try:
         os.link(found.path, path)
@@ -125,13 +137,15 @@ def _neither(params: EscParams, found: DownloadResult, error: Exception) -> Inte
     )
 
 
-def _local(params: _LocalParams, path: Path, root: Path) -> _Written:
+def _local(params: _LocalParams, path: Path, root: Path, complete_folds: Collection[int]) -> _Written:
     place = place_of(params, root)
     assert place is not None
     with _opened(place) as source:
         clips, warnings = _read(source, params)
+        tables = _tables(source, params)
+        _refuse_gaps(clips, complete_folds, where=", ".join([str(place), *tables]))
         if isinstance(source, Folder):
-            pack_folder(place, [*clips["member"], *_tables(source, params)], path)
+            pack_folder(place, [*clips["member"], *tables], path)
             return _Written(clips, warnings, place.resolve().name)
     _copy(place, path)
     return _Written(clips, warnings, place.name)
@@ -139,13 +153,11 @@ def _local(params: _LocalParams, path: Path, root: Path) -> _Written:
 
 @contextmanager
 def _opened(place: Path) -> Iterator[Source]:
-    if place.is_dir():
+    if is_folder(place):
         yield Folder(place)
-    elif place.is_file():
+    else:
         with Archive(place) as archive:
             yield archive
-    else:
-        raise DataError("missing source", where=place, expected="a zip or a folder", hint="Set dataset.source")
 
 
 def _read(source: Source, params: _LocalParams) -> tuple[pd.DataFrame, list[str]]:
@@ -157,7 +169,7 @@ def _read(source: Source, params: _LocalParams) -> tuple[pd.DataFrame, list[str]
 def _tables(source: Source, params: _LocalParams) -> list[str]:
     if isinstance(params, EscParams):
         return [table_member(source)]
-    return [table_name(params)] if isinstance(params, CsvParams) else []
+    return [table_name(source, params)] if isinstance(params, CsvParams) else []
 
 
 def _copy(source: Path, path: Path) -> None:
@@ -197,13 +209,33 @@ def _manifest(params: DatasetParams, written: _Written, out: Path, progress: boo
     return info
 
 
+def _refuse_gaps(clips: pd.DataFrame, complete_folds: Collection[int], *, where: object) -> None:
+    """Refuse before anything is trained what the comparison would refuse after it."""
+    lacking, folds = _lacking(clips), sorted(set(clips["fold"]))
+    for fold in complete_folds:
+        if fold not in folds:
+            raise DataError(f"no fold {fold}", where=where, expected=f"some of {', '.join(map(str, folds))}")
+        if fold in lacking:
+            raise DataError(
+                f"fold {fold} has no clip of class {lacking[fold]}",
+                where=where,
+                expected="every class in every held-out fold",
+                hint="Hold out other folds, add clips, or set compare.incomplete_folds=accept",
+            )
+
+
+def _lacking(clips: pd.DataFrame) -> dict[int, str]:
+    """The labels that a fold has no clip of, by fold."""
+    labels = set(clips["label"])
+    absent = {int(str(fold)): labels - set(own) for fold, own in clips.groupby("fold")["label"]}
+    return {fold: ", ".join(map(repr, sorted(missing))) for fold, missing in absent.items() if missing}
+
+
 def _gaps(clips: pd.DataFrame) -> list[str]:
-    # Said before anything is trained: the comparison refuses such a fold.
-    counts = pd.crosstab(clips["fold"], clips["label"])
+    # Of every fold, whichever are held out: another protocol must not change what is written.
     return [
-        f"fold {fold} has no clip of {', '.join(map(repr, row.index[row == 0]))}: it cannot be held out in a comparison"
-        for fold, row in counts.iterrows()
-        if (row == 0).any()
+        f"fold {fold} has no clip of {labels}: held out, it has no score of it"
+        for fold, labels in _lacking(clips).items()
     ]
 
 

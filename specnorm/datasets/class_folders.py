@@ -10,11 +10,12 @@ from pathlib import PurePosixPath
 import pandas as pd
 
 from specnorm.audio.containers import SUFFIXES
+from specnorm.dataset_params import FolderParams
 from specnorm.datasets.folds import make_folds
-from specnorm.datasets.source import Source, refuse_case_twins
+from specnorm.datasets.lookalikes import alike, composed, skeleton
+from specnorm.datasets.source import Source, one_text_twice, refuse_case_twins
 from specnorm.datasets.table import Clip, clip_table
 from specnorm.errors import DataError
-from specnorm.params import FolderParams
 
 # What operating systems and file servers leave in folders, beside what starts with a dot.
 _LEFT_BEHIND = {"__macosx", "@eadir", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
@@ -25,16 +26,16 @@ _PART = re.compile(r"(train(ing)?|test(ing)?|val(id(ation)?)?|dev|eval(uation)?|
 def read_class_folders(source: Source, params: FolderParams) -> tuple[pd.DataFrame, list[str]]:
     """Make the table of a zip or folder with one sub-folder a class.
 
-    A class is called as its folder, at the source's top or below folders that wrap all classes; targets go by the
-    sorted names, deeper folders mean nothing. Folds are made as for a table without a fold column.
+    A class is called as its folder, in Unicode's form NFC, at the source's top or below folders that wrap all classes;
+    targets go by the sorted names, deeper folders mean nothing. Folds are made as for a table without a fold column.
 
     Returns:
         The clip table, a clip being called by its path from the class folder on, and warnings.
 
     Raises:
         DataError: there are fewer than two class folders, one has no audio, audio lies beside them, they are parts of a
-            data set such as train and test, a file's name does not tell its group, or the clips do not suffice for the
-            folds.
+            data set such as train and test, a file's name does not tell its group, the clips do not suffice for the
+            folds, or labels or groups look alike and may not.
         IntegrityError: a clip cannot be read safely, or two classes differ in case alone.
     """
     files = [name for name in source.names() if not _left_behind(name)]
@@ -42,13 +43,19 @@ def read_class_folders(source: Source, params: FolderParams) -> tuple[pd.DataFra
     audio = [name for name in files if name.lower().endswith(SUFFIXES)]
     source.check(audio)
     top = _top(files, folders, audio)
-    clips = {name.removeprefix(top): name for name in audio}
+    clips: dict[str, str] = {}
+    for name in audio:
+        other = clips.setdefault(composed(name.removeprefix(top)), name)
+        if other != name:
+            raise one_text_twice([other, name], where=source.path)
     _refuse_layout(source, top, _children(top, files, folders), clips)
 
     labels = {clip: clip.partition("/")[0] for clip in clips}
+    warnings = alike(labels.values(), "labels", where=source.path, strict=params.strict_labels)
     groups = None
     if params.group_pattern is not None:
         groups = {clip: _group(params.group_pattern, clip, source) for clip in clips}
+        warnings += alike(groups.values(), "groups", where=source.path, strict=params.strict_labels)
     folds = make_folds(labels, groups, count=params.folds, seed=params.seed, where=source.path)
     target_of = {label: target for target, label in enumerate(sorted(set(labels.values())))}
     sources = groups or {clip: clip for clip in clips}
@@ -59,7 +66,7 @@ def read_class_folders(source: Source, params: FolderParams) -> tuple[pd.DataFra
         ),
         where=source.path,
     )
-    return table, _others(set(files) - set(audio))
+    return table, [*warnings, *_others(set(files) - set(audio))]
 
 
 def _left_behind(name: str) -> bool:
@@ -111,9 +118,9 @@ def _refuse_layout(source: Source, top: str, classes: list[str], clips: Iterable
             got=f"{len(loose)}, first {loose[0]!r}",
             hint="Move them into their class or out of the data set",
         )
-    refuse_case_twins(classes, where=where)
+    refuse_case_twins({composed(name) for name in classes}, where=where)
     heard = {clip.partition("/")[0] for clip in clips}
-    empty = [name for name in classes if name not in heard]
+    empty = [name for name in classes if composed(name) not in heard]
     if empty:
         raise DataError(
             "no audio in a class folder",
@@ -139,14 +146,14 @@ def _some(names: list[str]) -> str:
 def _group(pattern: str, clip: str, source: Source) -> str:
     name = PurePosixPath(clip).name
     found = re.search(pattern, name)
-    if found is None or not found[1]:
+    if found is None or not skeleton(found[1] or ""):
         raise DataError(
             "a file's name does not tell its group",
             where=f"{source.path}, {clip}",
             expected=f"a name with the group of dataset.group_pattern, {pattern!r}",
             got="no match" if found is None else "an empty group",
         )
-    return found[1]
+    return composed(found[1])
 
 
 def _others(names: set[str]) -> list[str]:

@@ -12,10 +12,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from specnorm.dataset_params import DatasetParams, SyntheticParams
 from specnorm.datasets.folder import Folder
 from specnorm.errors import DataError, IntegrityError
 from specnorm.files import fingerprint, read_manifest, sha256_file, write_json
-from specnorm.params import DatasetParams, SyntheticParams
 
 FORMAT = 1
 IDENTITY = "identity.json"
@@ -44,6 +44,22 @@ def place_of(params: DatasetParams, root: Path) -> Path | None:
         raise DataError("missing source", where=params.source, got=error, hint="Set dataset.source") from None
 
 
+def is_folder(place: Path) -> bool:
+    """Whether a source is a folder, or else a file.
+
+    Raises:
+        DataError: it is neither, is not there, or cannot be looked at.
+    """
+    try:
+        mode, reason = place.stat().st_mode, None
+    except OSError as error:  # it is not there, its name is too long, its folder may not be looked into
+        mode, reason = 0, error.strerror
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        expected = "a zip or a folder"
+        raise DataError("missing source", where=place, expected=expected, got=reason, hint="Set dataset.source")
+    return stat.S_ISDIR(mode)
+
+
 def identity_of(place: Path | None, *, cache: Path, progress: bool = True) -> dict[str, Any]:
     """What a source holds: ``files``, ``bytes`` and ``digest``, of the names and contents of all of its files.
 
@@ -62,12 +78,7 @@ def identity_of(place: Path | None, *, cache: Path, progress: bool = True) -> di
     """
     if place is None:
         return {"format": FORMAT, "files": 0, "bytes": 0, "digest": fingerprint(None)}
-    if place.is_dir():
-        paths = {name: place / name for name in Folder(place).names()}
-    elif place.is_file():
-        paths = {"": place}
-    else:
-        raise DataError("missing source", where=place, expected="a zip or a folder", hint="Set dataset.source")
+    paths = {name: place / name for name in Folder(place).names()} if is_folder(place) else {"": place}
     kept = cache / f"{fingerprint(str(place.resolve()))[:16]}.json"
     before = _read(kept)
     looked = time.time_ns()

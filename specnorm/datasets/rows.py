@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from specnorm.datasets.lookalikes import shown, skeleton
 from specnorm.errors import DataError
 
 _INTEGER = re.compile(r"^-?[0-9]{1,18}$")
@@ -26,11 +27,11 @@ class Row:
         """The value of ``column``.
 
         Raises:
-            DataError: it is empty or holds a control character.
+            DataError: there is nothing to be seen in it, or it holds a control character.
         """
         value = self.values[column]
-        if not value:
-            raise self.fault(column, "a value", "nothing")
+        if not skeleton(value):
+            raise self.fault(column, "a value", shown(value) if value else "nothing")
         if any(ord(character) < 32 for character in value):
             raise self.fault(column, "plain text", f"a control character: {value!r}")
         return value

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
+from specnorm.datasets.lookalikes import composed
 from specnorm.errors import DataError, IntegrityError
 
 LIMIT_BYTES = 256 * 2**20  # of one member: 25 minutes of 44.1 kHz stereo at 16 bit
@@ -86,6 +87,35 @@ def refuse_missing(names: Iterable[str], present: Iterable[str], *, where: objec
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         files = "file" if len(missing) == 1 else "files"
         raise DataError(f"{len(missing)} missing {files}", where=where, got=f"no {shown}")
+
+
+def find(names: Iterable[str], present: Iterable[str], *, where: object) -> dict[str, str]:
+    """The member that each name means: that of the very name, or the only one of the same text in another Unicode form.
+
+    macOS writes an accent behind its letter, other systems write both as one; an archive keeps what it was given.
+
+    Raises:
+        DataError: there is none (the message lists the first five and the count), or more than one.
+    """
+    have = set(present)
+    of_text: dict[str, list[str]] = {}
+    for name in sorted(have):
+        of_text.setdefault(composed(name), []).append(name)
+    found = {}
+    for name in names:
+        meant = [name] if name in have else of_text.get(composed(name), [name])
+        if len(meant) > 1:
+            raise one_text_twice(meant, where=where)
+        found[name] = meant[0]
+    refuse_missing(found.values(), have, where=where)
+    return found
+
+
+def one_text_twice(names: Iterable[str], *, where: object) -> DataError:
+    """The error for names that are one text in different Unicode forms."""
+    got = " and ".join(map(ascii, names))
+    hint = "Remove the one that is not meant, or give it another name"
+    return DataError("one name in two Unicode forms", where=where, expected="one file of that name", got=got, hint=hint)
 
 
 def refuse_case_twins(names: Iterable[str], *, where: object) -> None:

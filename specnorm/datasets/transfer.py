@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import NamedTuple
 
 import requests
@@ -15,13 +16,15 @@ from tqdm import tqdm
 from urllib3.exceptions import InvalidHeader, MaxRetryError
 from urllib3.util.retry import RequestHistory, Retry
 
+from specnorm.datasets.credentials import TOKEN, Bearer
 from specnorm.datasets.urls import next_url, refuse_url, visible_url
 from specnorm.errors import IntegrityError, ResourceError, SpecnormError
 from specnorm.files import read_json, write_json
 
 ATTEMPTS = 4
 CONNECT_TIMEOUT_S = 5.0
-READ_TIMEOUT_S = 12.0  # with the waits between attempts, a silent server costs less than a minute
+READ_TIMEOUT_S = 10.0
+PATIENCE_S = 44.0  # without a byte: no attempt begins after it, so that a silent server costs less than a minute
 LONGEST_WAIT_S = 60.0  # whatever a server asks for
 REDIRECTS = 5
 
@@ -76,24 +79,33 @@ def fetch_part(url: str, destination: Path, *, sleep: Callable[[float], None] = 
         The part; its length is what the server announced.
 
     Raises:
-        ConfigurationError: the URL is not http or https.
+        ConfigurationError: the URL is not http or https, or what the environment holds is no token.
         OSError: the disk is full or cannot be written.
         ResourceError: the server cannot be reached, refuses, or fails in every attempt.
         IntegrityError: the body is shorter than announced in every attempt (the part is kept), or a redirect leads
             from https to anything else.
     """
     refuse_url(url)
-    retry = _RETRY
+    retry, heard = _RETRY, monotonic()
     while True:
+        had = _size(part_of(destination))
         try:
             _gather(url, destination, progress)
             return part_of(destination)
         except _Transient as failure:
+            if _size(part_of(destination)) > had or failure.retry_after is not None:
+                heard = monotonic()
+            elif monotonic() - heard > PATIENCE_S:
+                raise failure.final from failure
             try:
                 retry = retry.increment("GET", visible_url(url), error=failure)
             except MaxRetryError:
                 raise failure.final from failure
             sleep(_wait_s(retry, failure.retry_after))
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _wait_s(retry: Retry, asked: str | None) -> float:
@@ -137,11 +149,13 @@ def _gather(url: str, destination: Path, progress: bool) -> None:
 
 
 def _answer(session: requests.Session, url: str, headers: dict[str, str]) -> requests.Response:
+    token = Bearer(url)
     for _ in range(REDIRECTS + 1):
         # Redirects are followed here, because requests would follow one from https to http.
         response = session.get(
             url,
             headers=headers,
+            auth=token.for_(url),
             stream=True,
             allow_redirects=False,
             timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
@@ -253,7 +267,10 @@ def _root_of(error: BaseException) -> BaseException:
 
 def _advice(status: int) -> str:
     if status in (401, 403):
-        return "The server asks for permission: fetch the file by hand and set dataset.source"
+        return (
+            "The server asks for permission: give it a password in ~/.netrc or, over https, a token in the "
+            f"environment's {TOKEN}, or fetch the file by hand and set dataset.source"
+        )
     if status in (404, 410):
         return "Check dataset.url, or fetch the file by hand and set dataset.source"
     return "Try again later, or fetch the file by hand and set dataset.source"

@@ -17,11 +17,11 @@ from pydantic import TypeAdapter
 
 from specnorm.comparison.document import Mode, cells_digest
 from specnorm.comparison.traits import Traits
+from specnorm.dataset_params import DatasetParams
 from specnorm.datasets import naming
 from specnorm.datasets.urls import visible_url
 from specnorm.errors import IntegrityError
 from specnorm.files import fingerprint, sha256_file
-from specnorm.params import DatasetParams
 from specnorm.report.results import FIGURES, MANIFEST, REPORT, Results
 from specnorm.report.style import colours
 from specnorm.report.tables import numbers, summary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import wave
 import zipfile
@@ -10,7 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from specnorm.params import CsvParams, EscParams, FolderParams
+import pytest
+
+from specnorm.dataset_params import CsvParams, EscParams, FolderParams
+from specnorm.datasets import esc50
 
 ESC10 = (0, 1, 10, 11, 12, 20, 21, 38, 40, 41)
 SHARED = {
@@ -54,7 +58,15 @@ def published_rows() -> Rows:
                 rows.append(esc_row(fold, name, "A", target))
                 if index < pairs:
                     rows.append(esc_row(fold, name, "B", target))
-    return rows
+    return sorted(rows, key=lambda row: row["filename"])  # as the published table is
+
+
+def pin_made_up_rows(patch: pytest.MonkeyPatch) -> None:
+    """Have :func:`published_rows` for the published table."""
+    for subset, facts in esc50.PUBLISHED.items():
+        rows = [row for row in published_rows() if subset == "all" or row["esc10"]]
+        text = csv_bytes(rows).replace(b".ogg", b".wav")
+        patch.setitem(esc50.PUBLISHED, subset, facts._replace(table_sha256=hashlib.sha256(text).hexdigest()))
 
 
 def cut_rows(suffix: str = "ogg") -> Rows:
@@ -111,11 +123,13 @@ def csv_params(**changes: Any) -> CsvParams:
         "name": None,
         "source": "clips.zip",
         "table": "metadata.csv",
+        "table_sha256": None,
         "audio": ".",
         "filename_column": "filename",
         "label_column": "label",
         "fold_column": None,
         "group_column": None,
+        "strict_labels": False,
         "folds": 2,
         "seed": 0,
     }
@@ -123,7 +137,15 @@ def csv_params(**changes: Any) -> CsvParams:
 
 
 def folder_params(**changes: Any) -> FolderParams:
-    values = {"kind": "folder", "name": None, "source": "clips", "group_pattern": None, "folds": 2, "seed": 0}
+    values = {
+        "kind": "folder",
+        "name": None,
+        "source": "clips",
+        "group_pattern": None,
+        "strict_labels": False,
+        "folds": 2,
+        "seed": 0,
+    }
     return FolderParams.model_validate({**values, **changes})
 
 

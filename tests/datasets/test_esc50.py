@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -7,13 +8,18 @@ import pytest
 from specnorm.datasets.archive import Archive
 from specnorm.datasets.esc50 import SHARED_SOURCES, read_esc_table
 from specnorm.datasets.folder import Folder
+from specnorm.datasets.source import Source
 from specnorm.datasets.table import COLUMNS, labels_of
+from specnorm.errors import IntegrityError
 from tests.datasets.layouts import (
     ESC10,
+    Rows,
     csv_bytes,
     cut_rows,
     esc_members,
     esc_params,
+    esc_row,
+    pin_made_up_rows,
     published_rows,
     wav_bytes,
     write_folder,
@@ -21,6 +27,11 @@ from tests.datasets.layouts import (
 )
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def made_up_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    pin_made_up_rows(monkeypatch)
 
 
 def test_a_complete_set_passes(tmp_path: Path) -> None:
@@ -105,8 +116,66 @@ def test_wav_headers_of_the_published_form_pass(tmp_path: Path) -> None:
             assert len(read_esc_table(archive, esc_params(complete=True, subset="esc10"))[0]) == 400
 
 
+def swapped(rows: Rows, one: int, other: int) -> Rows:
+    """Two categories under each other's names, in every row: all counts and all cross-checks stay right."""
+    names = {one: f"class_{other}", other: f"class_{one}"}
+    return [row | {"category": names.get(row["target"], row["category"])} for row in rows]
+
+
+@pytest.mark.case("M13")
+@pytest.mark.parametrize("subset", ["all", "esc10"])
+@pytest.mark.parametrize("kind", ["zip", "folder"])
+def test_two_swapped_categories_of_a_complete_set_are_refused(tmp_path: Path, kind: str, subset: str) -> None:
+    members = esc_members(swapped(published_rows(), 0, 1))
+    params = esc_params(complete=True, subset=subset)
+    message = (
+        r"not the published table in .*meta/esc50.csv: expected rows of SHA-256 [0-9a-f]{64}, got [0-9a-f]{64}\. "
+        r"Compare it with the published file; dataset.complete=false takes it as it is"
+    )
+    with Archive(write_zip(tmp_path / "esc.zip", members)) as archive:
+        source: Source = archive if kind == "zip" else Folder(write_folder(tmp_path / "esc", members))
+        with pytest.raises(IntegrityError, match=message):
+            read_esc_table(source, params)
+
+
+@pytest.mark.case("M13")
+def test_another_recording_in_the_place_of_one_is_refused(tmp_path: Path) -> None:
+    """In the table and among the files: every count is as published."""
+    rows = published_rows()
+    lonely = next(row for row in rows if sum(row["src_file"] == other["src_file"] for other in rows) == 1)
+    rows[rows.index(lonely)] = esc_row(lonely["fold"], 900_000, "A", lonely["target"])
+    with (
+        Archive(write_zip(tmp_path / "esc.zip", esc_members(rows))) as archive,
+        pytest.raises(IntegrityError, match="not the published table"),
+    ):
+        read_esc_table(archive, esc_params(complete=True))
+
+
+@pytest.mark.case("M2")
+def test_a_public_copy_of_the_published_table_passes_and_its_other_bytes_are_said(tmp_path: Path) -> None:
+    rows = published_rows()
+    plain = csv_bytes(rows)
+    digest = hashlib.sha256(plain.replace(b".ogg", b".wav")).hexdigest()
+    variants = {
+        "bom": b"\xef\xbb\xbf" + plain,
+        "crlf": plain.replace(b"\n", b"\r\n"),
+        "shouted": plain.replace(b"True", b"TRUE").replace(b"False", b"FALSE"),
+        "backward": csv_bytes(rows[::-1]),
+        "more": csv_bytes([{**row, "note": ""} for row in rows]),
+    }
+    tables = []
+    for name, data in {"plain": plain, **variants}.items():
+        with Archive(write_zip(tmp_path / name, esc_members(rows, table=data))) as archive:
+            clips, warnings = read_esc_table(archive, esc_params(complete=True))
+        tables.append(clips)
+        said = f"the bytes of meta/esc50.csv are not the published ones (SHA-256 {hashlib.sha256(data).hexdigest()}), "
+        assert warnings == ([] if name == "plain" else [said + f"its rows are (SHA-256 {digest})"])
+    assert all(table.equals(tables[0]) for table in tables)
+
+
 @pytest.mark.parametrize("name", ["esc10-wav.zip", "esc10-ogg.zip"])
-def test_the_real_esc10_shows_the_published_facts(name: str) -> None:
+def test_the_real_esc10_shows_the_published_facts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the real table's digests
     if not (REAL / name).exists():
         pytest.skip("the real clips are not here")
     with Archive(REAL / name) as archive:

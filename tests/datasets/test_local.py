@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from specnorm import files
+from specnorm.dataset_params import SyntheticParams
 from specnorm.datasets import local
 from specnorm.errors import DataError, ResourceError
-from specnorm.params import SyntheticParams
 from tests.datasets.layouts import folder_params
 
 LONG_AGO_S = 1_000_000_000
@@ -157,7 +157,7 @@ def test_pipes_and_broken_links_are_named_and_never_opened(source: Path, tmp_pat
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"missing source in .*/nowhere: expected a zip or a folder. Set dataset.source"
+        DataError, match=r"missing source in .*/nowhere: expected a zip or a folder, got No such file or directory. Set"
     ):
         look(tmp_path / "nowhere", tmp_path / "cache")
 

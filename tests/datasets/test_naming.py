@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from specnorm import params
+from specnorm.dataset_params import SyntheticParams
 from specnorm.datasets.naming import dataset_name
 from tests.datasets.layouts import csv_params, esc_params, folder_params
 
 
 def test_published_and_generated_sets_are_called_by_what_they_are() -> None:
-    synthetic = params.SyntheticParams(
+    synthetic = SyntheticParams(
         kind="synthetic", name=None, sources=1, clips=1, folds=2, sample_rate=8000, clip_seconds=1.0, seed=0
     )
     assert dataset_name(esc_params(source=None, complete=False)) == "esc50"

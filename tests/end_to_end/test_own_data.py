@@ -55,7 +55,7 @@ def test_edited_own_data_is_another_data_set_and_touched_data_the_same(project: 
     assert project.dvc("repro", "spectrograms").stages == extracted
     shutil.rmtree(own)
     refused = project.dvc("repro", "spectrograms", fails=True)
-    assert f"{own.name}: expected a zip or a folder. Set dataset.source" in refused.output
+    assert f"{own.name}: expected a zip or a folder, got No such file or directory. Set" in refused.output
     assert refused.stages == set()
 
     project.run("git", "checkout", "-q", "params.yaml", "dvc.lock")

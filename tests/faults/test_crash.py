@@ -58,7 +58,7 @@ PARAMS: dict[str, Any] = {
         "precision": "fp32",
         "memory_gb": None,
     },
-    "compare": {"baseline": "none"},
+    "compare": {"baseline": "none", "incomplete_folds": "refuse"},
     "tracking": {"experiment": "crash", "required": False},
 }
 

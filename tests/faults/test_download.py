@@ -13,12 +13,16 @@ import sys
 import threading
 import time
 import zipfile
+from contextlib import ExitStack
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+import requests
+import urllib3
 
 from specnorm.datasets import transfer
+from specnorm.datasets.credentials import TOKEN
 from specnorm.datasets.download import DownloadResult, download
 from specnorm.datasets.transfer import part_of
 from specnorm.datasets.urls import next_url, visible_url
@@ -152,9 +156,55 @@ def test_a_silent_server_is_given_up(fetch: Fetch, monkeypatch: pytest.MonkeyPat
     assert not fetch.destination.exists()
 
 
-def test_the_longest_silence_is_bounded() -> None:
-    waits = [min(2.0**n, transfer.LONGEST_WAIT_S) for n in range(transfer.ATTEMPTS - 1)]
-    assert transfer.ATTEMPTS * transfer.READ_TIMEOUT_S + sum(waits) < 60
+@pytest.mark.case("D4")
+def test_a_server_that_takes_no_connection_is_given_up(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "CONNECT_TIMEOUT_S", 0.05)
+    with socket.socket() as full, ExitStack() as waiting:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(8):  # what the queue holds, and more: the next one is not answered
+            queued = waiting.enter_context(socket.socket())
+            queued.setblocking(False)
+            queued.connect_ex(full.getsockname())
+        with pytest.raises(ResourceError, match=r"download failed in http.*a.zip: got .*Check the network and rerun"):
+            fetch(f"http://127.0.0.1:{full.getsockname()[1]}/a.zip")
+    assert len(fetch.waits) == transfer.ATTEMPTS - 1
+    assert not fetch.destination.exists()
+
+
+@pytest.mark.case("D4")
+@pytest.mark.parametrize(
+    "attempt_s",
+    [transfer.READ_TIMEOUT_S, transfer.CONNECT_TIMEOUT_S, transfer.CONNECT_TIMEOUT_S + transfer.READ_TIMEOUT_S],
+)
+def test_all_attempts_together_end_within_a_minute(
+    fetch: Fetch, monkeypatch: pytest.MonkeyPatch, attempt_s: float
+) -> None:
+    """Whichever of its two timeouts a server uses up, or both, in every attempt; by a clock that only they move."""
+    silences: list[float] = []
+    monkeypatch.setattr(transfer, "monotonic", lambda: sum(silences + fetch.waits))
+
+    def silent(*_: object, timeout: tuple[float, float], **__: object) -> requests.Response:
+        assert timeout == (transfer.CONNECT_TIMEOUT_S, transfer.READ_TIMEOUT_S)
+        silences.append(attempt_s)
+        raise requests.ReadTimeout
+
+    monkeypatch.setattr(requests.Session, "get", silent)
+    with pytest.raises(ResourceError, match="download failed"):
+        fetch("https://example.org/a.zip")
+    assert len(silences) > 2
+    assert sum(silences + fetch.waits) < 60
+
+
+@pytest.mark.case("D4")
+def test_a_server_that_falls_silent_now_and_then_is_borne_with(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "READ_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(transfer, "PATIENCE_S", 0.0)
+    cuts = [2**14, 2**15, 2**15 + 2**14]
+    with serve(*[Reply(BODY, cut_at=2**14, stall=True) for _ in cuts], Reply(BODY)) as server:
+        fetch(server.url)
+        assert ranges(server.requests) == [None, *[f"bytes={cut}-" for cut in cuts]]
+    assert fetch.destination.read_bytes() == BODY
 
 
 def test_nobody_listens(fetch: Fetch) -> None:
@@ -374,6 +424,92 @@ def test_no_message_and_no_file_holds_a_secret(fetch: Fetch) -> None:
     kept = sorted(path.name for path in fetch.destination.parent.iterdir() if "part" in path.name)
     assert kept == ["clips.zip.part", "clips.zip.part.json"]
     assert "hunter2" not in (fetch.destination.parent / kept[1]).read_text()
+
+
+@pytest.fixture
+def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password for one host, as curl and git have it."""
+    path = tmp_path / "netrc"
+    path.write_text("machine 127.0.0.1 login me password hunter2\n")
+    path.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(path))
+    monkeypatch.delenv(TOKEN, raising=False)
+
+
+@pytest.mark.case("X3")
+def test_a_password_in_netrc_is_used_for_its_host_alone(fetch: Fetch, netrc: None) -> None:
+    with serve(Reply(BODY)) as other:
+        away = other.url.replace("127.0.0.1", "localhost")
+        with serve(
+            Reply(status=302, headers={"Location": "/there"}), Reply(status=302, headers={"Location": away})
+        ) as server:
+            fetch(server.url)
+            assert [request.get("Authorization") for request in server.requests] == ["Basic bWU6aHVudGVyMg=="] * 2
+        assert [request.get("Authorization") for request in other.requests] == [None]
+    assert not [path for path in fetch.destination.parent.iterdir() if b"hunter2" in path.read_bytes()]
+
+
+class Wire:
+    """What goes to the network adapter of `requests`, answered by script instead."""
+
+    def __init__(self, *answers: tuple[int, dict[str, str], bytes]) -> None:
+        self.sent: list[tuple[str, str | None]] = []
+        self._answers = iter(answers)
+
+    def send(self, adapter: object, request: requests.PreparedRequest, **_: object) -> requests.Response:
+        self.sent.append((str(request.url), request.headers.get("Authorization")))
+        status, headers, body = next(self._answers)
+        response = requests.Response()
+        response.status_code, response.request, response.url = status, request, str(request.url)
+        response.headers.update(headers)
+        response.raw = urllib3.HTTPResponse(io.BytesIO(body), preload_content=False)
+        return response
+
+
+@pytest.mark.case("X3")
+def test_a_token_goes_to_the_first_host_over_https_and_to_no_other(
+    fetch: Fetch, netrc: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [
+        "https://127.0.0.1/2.zip",
+        "https://127.0.0.1:444/3.zip",
+        "https://cdn.example.org/4.zip",
+        "https://127.0.0.1/5",
+    ]
+    wire = Wire(*[(302, {"Location": place}, b"") for place in places], (200, {}, BODY))
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", lambda *args, **known: wire.send(*args, **known))
+    monkeypatch.setenv(TOKEN, "tok-hunter2")
+    fetch("https://127.0.0.1/1.zip")
+    bearer, basic = "Bearer tok-hunter2", "Basic bWU6aHVudGVyMg=="
+    assert wire.sent == [
+        ("https://127.0.0.1/1.zip", bearer),  # before what netrc has for it
+        (places[0], bearer),
+        (places[1], basic),
+        (places[2], None),
+        (places[3], bearer),
+    ]
+    assert not [path for path in fetch.destination.parent.iterdir() if b"hunter2" in path.read_bytes()]
+
+
+@pytest.mark.case("X3")
+def test_a_token_never_goes_over_plain_http(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TOKEN, "tok-hunter2")
+    with serve(Reply(status=401)) as server:
+        with pytest.raises(ResourceError, match=r"HTTP 401\. The server asks for permission: .*netrc.*TOKEN") as caught:
+            fetch(server.url)
+        assert "Authorization" not in server.requests[0]
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.case("X3")
+@pytest.mark.parametrize("token", ["two words", "ends in\nX: y", "größer", "\t"])
+def test_a_token_that_is_none_is_refused_unshown(fetch: Fetch, monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setenv(TOKEN, token)
+    with serve() as server:
+        with pytest.raises(ConfigurationError, match="bad token in SPECNORM_DOWNLOAD_TOKEN: expected ") as caught:
+            fetch(server.url)
+        assert server.requests == []
+    assert token.strip() == "" or token not in str(caught.value)
 
 
 def test_two_at_once_give_one_download(fetch: Fetch) -> None:

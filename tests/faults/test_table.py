@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from specnorm.dataset_params import CsvParams
 from specnorm.datasets.archive import Archive
 from specnorm.datasets.custom import read_csv_table
 from specnorm.datasets.esc50 import read_esc_table
 from specnorm.datasets.rows import parse_rows
 from specnorm.datasets.table import Clip, clip_table, decode_clips
 from specnorm.errors import DataError, IntegrityError
-from specnorm.params import CsvParams
 from tests.datasets.layouts import (
     Rows,
     csv_bytes,
@@ -22,6 +23,7 @@ from tests.datasets.layouts import (
     esc_members,
     esc_params,
     esc_row,
+    pin_made_up_rows,
     published_rows,
     wav_bytes,
     write_zip,
@@ -203,7 +205,10 @@ def test_another_number_of_sources_is_refused(tmp_path: Path) -> None:
         (b"RIFF\0\0\0\0WAVEfmt ", "truncated in .*expected a data chunk, got the end of the file after 16 bytes"),
     ],
 )
-def test_a_clip_of_another_form_is_refused_in_a_complete_set(tmp_path: Path, data: bytes, message: str) -> None:
+def test_a_clip_of_another_form_is_refused_in_a_complete_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, message: str
+) -> None:
+    pin_made_up_rows(monkeypatch)
     rows = [row for row in published_rows() if row["esc10"]]
     bad = rows[0]["filename"] = rows[0]["filename"].replace(".ogg", ".wav")
     members = {**esc_members(rows), f"ESC-50-master/audio/{bad}": data}
@@ -268,6 +273,23 @@ def test_a_missing_table_and_a_missing_column_are_named(tmp_path: Path) -> None:
         "missing table in .*x.csv.*CSV files there: metadata.csv; set",
     )
     csv_refused(tmp_path, GOOD, csv_params(label_column="class"), "missing column class in .*columns filename, label")
+
+
+@pytest.mark.case("M13")
+def test_two_swapped_labels_are_refused_where_the_table_s_digest_is_given(tmp_path: Path) -> None:
+    pinned = hashlib.sha256(csv_bytes(GOOD)).hexdigest()
+    swapped = [GOOD[0] | {"label": "dog"}, *GOOD[1:8], GOOD[8] | {"label": "cat"}, *GOOD[9:]]
+    with Archive(csv_archive(tmp_path, GOOD)) as archive:
+        assert len(read_csv_table(archive, csv_params(table_sha256=pinned))[0]) == len(GOOD)
+    with Archive(csv_archive(tmp_path, swapped)) as archive:
+        assert len(read_csv_table(archive, csv_params())[0]) == len(GOOD)
+        found = hashlib.sha256(csv_bytes(swapped)).hexdigest()
+        message = (
+            f"changed table in .*clips.zip, metadata.csv: expected SHA-256 {pinned}, got {found}. "
+            "Mend it, or set dataset.table_sha256"
+        )
+        with pytest.raises(IntegrityError, match=message):
+            read_csv_table(archive, csv_params(table_sha256=pinned))
 
 
 def test_labels_and_folds_must_be_two(tmp_path: Path) -> None:

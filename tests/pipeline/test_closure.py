@@ -23,6 +23,7 @@ PLUMBING = {
     "pipeline.finished": "finds and checks the cells, which are dependencies themselves",
     "pipeline.places": "where things lie: another place is another path in dvc.yaml",
     "pipeline.stage": "arguments, locks, errors as one line",
+    "specnorm.dataset_params": "the part of the door that a data set's values come in by",
     "specnorm.errors": "how a failure is told; a stage that failed has no outputs",
     "specnorm.files": "whole files and their digests; what is in them comes from the callers",
     "specnorm.params": "the door for values, and each value that a stage reads is among its `params`",

@@ -14,6 +14,7 @@ from dvc.utils.hydra import compose_and_dump
 
 from specnorm import params
 from specnorm.audio.front_end import FrontEnd
+from specnorm.dataset_params import CsvParams, FolderParams, SyntheticParams
 from specnorm.errors import ConfigurationError
 from specnorm.normalization import fitted
 
@@ -85,7 +86,7 @@ def test_a_choice_on_top_of_an_experiment_is_composed_or_refused_by_name(
 @pytest.mark.parametrize("own", OWN)
 def test_a_data_set_of_one_s_own_needs_its_source(tmp_path: Path, own: str) -> None:
     checked = loaded(tmp_path, own, "dataset.source=clips.zip")
-    assert isinstance(checked.dataset, params.CsvParams | params.FolderParams)
+    assert isinstance(checked.dataset, CsvParams | FolderParams)
     assert checked.dataset.source == "clips.zip"
     # Hydra writes its own mark of a missing value into params.yaml.
     with pytest.raises(
@@ -98,7 +99,7 @@ def test_a_pattern_for_groups_goes_through_hydra_in_quotes(tmp_path: Path) -> No
     checked = loaded(
         tmp_path, "dataset=folder", "dataset.source=a", r"dataset.group_pattern='^\w+?_([a-z]{2,})_(?:\d+)'"
     )
-    assert isinstance(checked.dataset, params.FolderParams)
+    assert isinstance(checked.dataset, FolderParams)
     assert checked.dataset.group_pattern == r"^\w+?_([a-z]{2,})_(?:\d+)"
 
 
@@ -160,7 +161,7 @@ def test_recipes_are_what_they_are_called(tmp_path: Path) -> None:
     assert post.spectrogram == default.spectrogram
     assert (default.spectrogram.bins, default.spectrogram.frames) == (201, 401)  # the published shape
     demo = loaded(tmp_path, "experiment=demo")
-    assert isinstance(demo.dataset, params.SyntheticParams)
+    assert isinstance(demo.dataset, SyntheticParams)
     assert demo.protocol.folds == list(range(1, demo.dataset.folds + 1))
     assert demo.dataset.clip_seconds == demo.spectrogram.clip_seconds
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import re
@@ -14,10 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from sklearn.metrics import f1_score
 
 from specnorm.comparison.metrics import points
+from specnorm.normalization import fitted
 from specnorm.report import results
-from specnorm.shards.store import open_shards
+from specnorm.shards.store import Shards, open_shards
+from specnorm.training.cells import read
 from stages import compare
 from tests import made_up
 
@@ -203,10 +207,10 @@ def test_one_mode_alone_makes_a_page_too(workspace: Path) -> None:
 
 def test_a_label_that_looks_like_markup_is_text(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = {"chirp": "<script>alert(1)</script>"}
-    read = compare.open_shards
+    opened = compare.open_shards
 
     def renamed(folder: Path) -> object:
-        shards = read(folder)
+        shards = opened(folder)
         shards.clips["label"] = shards.clips["label"].replace(labels)
         return shards
 
@@ -225,24 +229,66 @@ def test_an_edited_history_of_a_cell_is_named(workspace: Path, capsys: pytest.Ca
     assert "data/cells/global/fold-2/seed-0/history.csv" in capsys.readouterr().err
 
 
-def test_a_fold_that_lacks_a_class_is_named(
-    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The audit warns of it before anything is trained; here it is an error."""
-    read = compare.open_shards
+@pytest.fixture
+def incomplete(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fold without a class, and cells that were scored on it."""
+    opened = compare.open_shards
 
-    def lacking(folder: Path) -> object:
-        shards = read(folder)
+    def lacking(folder: Path) -> Shards:
+        shards = opened(folder)
         own = (shards.clips["fold"] == 2) & (shards.clips["label"] == "tone")
         shards.clips.loc[own, ["label", "target"]] = shards.clips.loc[~own, ["label", "target"]].iloc[0].tolist()
         return shards
 
     monkeypatch.setattr(compare, "open_shards", lacking)
-    for cell in (workspace / "data/cells").glob("*/fold-2/seed-0"):
-        made_up.write_cell(workspace / "data/cells", lacking(Path("data/spectrograms")), cell.parts[-3], 2, right=20)  # type: ignore[arg-type]
+    shards = lacking(workspace / "data/spectrograms")
+    for mode in MODES:
+        trained = fitted.read(workspace / f"data/normalizers/{mode}/fold-2.json").build()
+        made_up.write_cell(workspace / "data/cells", shards, mode, 2, right=20, trained=trained)
+    return workspace
+
+
+def test_a_fold_that_lacks_a_class_is_refused(incomplete: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As `download` refuses it, before anything is trained: a protocol may have grown since."""
     assert compare.main([]) == 3
     error = capsys.readouterr().err
     assert "fold 2 has no clip of class 'tone' in data/spectrograms/clips.parquet" in error
+    assert error.rstrip().endswith("Hold out other folds, add clips, or set compare.incomplete_folds=accept")
+
+
+def test_a_fold_that_lacks_a_class_is_compared_where_it_may_and_everything_says_so(incomplete: Path) -> None:
+    change(incomplete, compare={"incomplete_folds": "accept"})
+    assert compare.main([]) == 0
+    found = results.read(incomplete / "data/comparison")
+    said = (
+        "Fold 2 has no clip of 'tone': its macro F1 is the mean over the classes that it has, "
+        "and none of its figures says anything of that class"
+    )
+    folder = incomplete / "data/comparison"
+    for name in ("report.html", "table.md", "verdict.json"):
+        assert said in html.unescape((folder / name).read_text(encoding="utf-8"))
+    cells = pd.read_csv(folder / "cells.csv")
+    assert not cells.isna().any(axis=None)
+    stored = read(Path("data/cells/global/fold-2/seed-0"))
+    there = sorted(set(stored.predictions["target"]))
+    predicted = stored.probabilities.argmax(axis=1)
+    f1 = f1_score(stored.predictions["target"], predicted, labels=there, average="macro", zero_division=0)
+    (own,) = cells.loc[(cells["norm"] == "global") & (cells["fold"] == 2), "f1_macro"]
+    assert own == pytest.approx(f1, rel=1e-12)
+    assert len(there) == len(found.verdict.dataset.classes) - 1
+
+
+def test_a_class_that_no_held_out_fold_has_is_left_out_of_what_is_by_class(incomplete: Path) -> None:
+    change(incomplete, compare={"incomplete_folds": "accept"}, protocol={"folds": [2]})
+    assert compare.main([]) == 0
+    found = results.read(incomplete / "data/comparison")
+    classes = pd.read_csv(found.folder / "classes.csv")
+    assert set(classes["label"]) == {*found.verdict.dataset.classes} - {"tone"}
+    assert not classes.isna().any(axis=None)
+    confusion = pd.read_csv(found.folder / "confusion.csv")
+    assert set(confusion["actual"]) == {*found.verdict.dataset.classes}
+    assert set(confusion.loc[confusion["share"].isna(), "actual"]) == {"tone"}
+    assert not confusion.loc[confusion["actual"] != "tone"].isna().any(axis=None)
 
 
 def test_an_edited_score_of_a_cell_is_named(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

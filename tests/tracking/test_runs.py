@@ -407,6 +407,7 @@ def test_a_data_set_of_one_s_own_has_its_source_s_or_its_own_name(
         "name": given,
         "source": "/data/my birds.zip",
         "group_pattern": None,
+        "strict_labels": False,
         "folds": 3,
         "seed": 0,
     }
