@@ -14,9 +14,10 @@ from specnorm.refusal import refusal, relation, sections_of, shown, written
 
 Waveform = Literal["raw", "standardized"]
 WAVEFORMS: tuple[Waveform, ...] = get_args(Waveform)
+SEEDS = range(2**31)
 
 _Name = Annotated[str, written(r"[A-Za-z0-9][A-Za-z0-9_]*", "letters, digits and _, starting with no _")]
-_Seed = Annotated[int, Field(ge=0, lt=2**31)]
+_Seed = Annotated[int, Field(ge=0, lt=SEEDS.stop)]
 _Source = Annotated[str, written(r"(?!\?{3}$).+", "a zip or a folder")]  # ??? is Hydra's mark of a value to be given
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]

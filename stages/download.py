@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pipeline import places, stage
+from pipeline import command, places, stage
 from specnorm.datasets import lengths
 from specnorm.datasets.acquire import acquire
 from specnorm.params import Params
@@ -17,10 +17,10 @@ from specnorm.params import Params
 def work(params: Params, _: argparse.Namespace) -> None:
     info = acquire(params.dataset, places.ARCHIVE, root=places.root(), cache=places.cache() / "downloads")
     for warning in info["warnings"]:
-        print(f"warning: {warning}", file=sys.stderr)
-    print(f"{info['name']}: {info['clips']} clips, {len(info['classes'])} classes, folds {info['folds']}")
+        stage.warn(warning)
+    command.say(f"{info['name']}: {info['clips']} clips, {len(info['classes'])} classes, folds {info['folds']}")
     for sentence in lengths.sentences(info["lengths"]):
-        print(sentence)
+        command.say(sentence)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from specnorm.comparison.checked import CellTables
 from specnorm.comparison.document import Document
 from specnorm.comparison.verdict import Verdict
+from specnorm.errors import visible
 from specnorm.files import json_text
 from specnorm.report import page, style, tables
 from specnorm.report.results import FIGURES, REPORT, VERDICT
@@ -48,7 +49,7 @@ def files(
     texts = {
         **{f"{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()},
         **{f"{FIGURES}/{name}.svg": svg for name, svg in drawn.items()},
-        TABLE: tables.markdown(document, checked.cells),
+        TABLE: visible(tables.markdown(document, checked.cells)),
         "summary.json": json_text(tables.flat(summary)),
         VERDICT: document.to_json(),
         REPORT: page.render(
