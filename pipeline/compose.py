@@ -9,8 +9,10 @@ from dvc.utils.hydra import compose_and_dump
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline import command
+from pipeline import command, options
 from specnorm.errors import ConfigurationError
+
+_CONF = Path("conf")
 
 
 def compose(overrides: list[str]) -> None:
@@ -20,12 +22,13 @@ def compose(overrides: list[str]) -> None:
         overrides: what `dvc exp run` takes after `-S`.
 
     Raises:
-        ConfigurationError: there is no such option, or a value that no file has.
+        ConfigurationError: there is no such option, or a value that no file has, or one that is read as another.
     """
+    options.check(_CONF)
     try:
-        compose_and_dump("params.yaml", str(Path("conf").resolve()), None, "config", None, overrides)
+        compose_and_dump("params.yaml", str(_CONF.resolve()), None, "config", None, overrides)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigurationError("cannot compose the parameters", where="conf", got=error) from error
+        raise ConfigurationError("cannot compose the parameters", where=_CONF, got=error) from error
 
 
 def main(overrides: list[str]) -> int:
