@@ -278,6 +278,7 @@ def in_full(key: str) -> Keys:
     return {key} if "." in key else {f"{key}.{field}" for field in _fields(key)} or {key}
 
 
+@pytest.mark.case("P7")
 @pytest.mark.parametrize("stage", PIPELINE)
 def test_what_a_stage_reads_is_declared(stage: str) -> None:
     names = declared(stage)
@@ -286,6 +287,7 @@ def test_what_a_stage_reads_is_declared(stage: str) -> None:
     assert not missing, f"add to dvc.yaml, stage {stage}"
 
 
+@pytest.mark.case("P7")
 @pytest.mark.parametrize("stage", PIPELINE)
 def test_what_is_declared_is_read(stage: str) -> None:
     names = read(stage)
