@@ -6,11 +6,37 @@ import sys
 from pathlib import Path
 
 from dvc.utils.hydra import compose_and_dump
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline import command, options
+from specnorm.errors import ConfigurationError
+
+_CONF = Path("conf")
+
+
+def compose(overrides: list[str]) -> None:
+    """Write `params.yaml`.
+
+    Args:
+        overrides: what `dvc exp run` takes after `-S`.
+
+    Raises:
+        ConfigurationError: there is no such option, or a value that no file has, or one that is read as another.
+    """
+    options.check(_CONF)
+    try:
+        compose_and_dump("params.yaml", str(_CONF.resolve()), None, "config", None, overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigurationError("cannot compose the parameters", where=_CONF, got=error) from error
 
 
 def main(overrides: list[str]) -> int:
-    compose_and_dump("params.yaml", str(Path("conf").resolve()), None, "config", None, overrides)
-    return 0
+    def work() -> int:
+        compose(overrides)
+        return 0
+
+    return command.run("compose", work)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pipeline import places, stage
+from pipeline import command, places, stage
 from specnorm.params import Params
 from specnorm.report import results
 
@@ -30,7 +30,7 @@ What to type next (after `source .venv/bin/activate`)
 def work(params: Params, _: argparse.Namespace) -> None:
     results.read(places.COMPARISON)  # the table below is the one that was written
     table = (places.COMPARISON / "table.md").read_text(encoding="utf-8").partition("\n## Cells")[0]
-    print(_TEXT.format(table=table, comparison=places.COMPARISON, cells=places.CELLS, recipe=params.recipe))
+    command.say(_TEXT.format(table=table, comparison=places.COMPARISON, cells=places.CELLS, recipe=params.recipe))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -10,18 +10,14 @@ import argparse
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
-from pipeline import compose, machine, workers
+from pipeline import command, compose, machine, workers
 from specnorm import params
-from specnorm.errors import ConfigurationError, ResourceError, SpecnormError
+from specnorm.errors import ResourceError
 from specnorm.params import Params
 
 _PARAMS = Path("params.yaml")
@@ -36,17 +32,15 @@ _EXIT = re.compile(r"ERROR: failed to reproduce .*exited with (-?\d+)")
 
 
 def main(argv: list[str] | None = None) -> int:
-    parsed = _parser().parse_args(argv)
-    try:
-        return work(parsed.jobs, parsed.set_param, keep_going=parsed.keep_going)
-    except SpecnormError as error:
-        _say(str(error))
-        return error.exit_code
-    except workers.SignalError as stop:
-        _say(f"ended by {stop}; run the same command again to go on")
-        return stop.exit_code
-    except KeyboardInterrupt:  # between two commands
-        return 128 + signal.SIGINT
+    def parsed() -> int:
+        asked = _parser().parse_args(argv)
+        try:
+            return work(asked.jobs, asked.set_param, keep_going=asked.keep_going)
+        except workers.SignalError as stop:
+            _say(f"ended by {stop}; run the same command again to go on")
+            return stop.exit_code
+
+    return command.run("parallel", parsed)
 
 
 def work(jobs: int, overrides: list[str], *, keep_going: bool) -> int:
@@ -63,7 +57,7 @@ def work(jobs: int, overrides: list[str], *, keep_going: bool) -> int:
     """
     # 1. The parameters, and each worker's part of the machine.
     if overrides:
-        _compose(overrides)
+        compose.compose(overrides)
     loaded = params.load(_PARAMS)
     plan = _plan(jobs, loaded)
 
@@ -77,13 +71,6 @@ def work(jobs: int, overrides: list[str], *, keep_going: bool) -> int:
 
     # 4. The rest. DVC checks every stage again here, so a cell that was missed would be trained now.
     return workers.run(_rest(overrides))
-
-
-def _compose(overrides: list[str]) -> None:
-    try:
-        compose.main(overrides)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigurationError("cannot compose the parameters", where="conf", got=error) from error
 
 
 def _plan(jobs: int, loaded: Params) -> list[machine.Share]:
@@ -186,11 +173,11 @@ def _rest(overrides: list[str]) -> list[str]:
 
 
 def _say(message: str, *, error: bool = True) -> None:
-    print(f"parallel: {message}", file=sys.stderr if error else sys.stdout, flush=True)
+    (command.tell if error else command.say)(f"parallel: {message}")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pipeline.parallel", description=__doc__)
+    parser = command.Parser(prog="python -m pipeline.parallel", description=__doc__)
     parser.add_argument("-j", "--jobs", type=int, required=True, help="how many cells are trained at a time")
     parser.add_argument(
         "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE", help="an override, as of `dvc exp run`"

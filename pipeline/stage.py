@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
-from pipeline import places
+from pipeline import command, places
 from specnorm import files, params
 from specnorm.errors import ConfigurationError, IntegrityError, SpecnormError
 
 # The kinds of normaliser that have no options of their own.
 _PLAIN_KINDS = {"channel", "global", "identity"}
-# What a shell reports for a command that the signal ended.
-_INTERRUPTED = 128 + signal.SIGINT
-_TERMINATED = 128 + signal.SIGTERM
-
-
-class _TerminatedError(BaseException):
-    """A scheduler asks for the end; like an interrupt, nothing but the end of the stage catches it."""
 
 
 def run(
@@ -42,38 +34,52 @@ def run(
         arguments: adds the stage's own arguments.
     """
     name = Path(getattr(sys.modules[work.__module__], "__file__", None) or "stage").stem
-    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=sys.modules[work.__module__].__doc__)
+    parser = command.Parser(prog=f"python -m stages.{name}", description=sys.modules[work.__module__].__doc__)
     parser.add_argument("-v", "--verbose", action="store_true", help="show the traceback of an error")
     arguments(parser)
-    parsed = parser.parse_args(argv)
-    warnings.showwarning = _one_line  # type: ignore[assignment]
-    try:
-        loaded = params.load(Path("params.yaml"))
-        _check_modes(loaded.norm)
-        asked = getattr(parsed, "norm", None)
-        if asked is not None and asked not in loaded.norm:
-            raise ConfigurationError(
-                "no such mode", where="--norm", expected=f"one of {', '.join(loaded.norm)}", got=asked
-            )
-        with _terminable(), ExitStack() as locks:
-            for folder in outputs(parsed):
-                lock = Path(".cache/locks") / f"{'-'.join(folder.parts)}.lock"
-                files.check_writable(folder)
-                locks.enter_context(files.exclusive(lock))
-                files.clean_partials(folder)
-            work(loaded, parsed)
-    except SpecnormError as error:
-        if parsed.verbose:
-            traceback.print_exc()
-        print(f"{name}: {error}{_remedy(error)}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
-        return _INTERRUPTED
-    except _TerminatedError:
-        print(f"{name}: terminated", file=sys.stderr)
-        return _TERMINATED
-    return 0
+
+    def checked() -> int:
+        parsed = parser.parse_args(argv)
+        warnings.showwarning = _one_line  # type: ignore[assignment]
+        try:
+            _work(work, parsed, outputs)
+        except SpecnormError as error:
+            if parsed.verbose:
+                traceback.print_exc()
+            command.tell(f"{name}: {error}{_remedy(error)}")
+            return error.exit_code
+        return 0
+
+    return command.run(name, checked)
+
+
+def warn(warning: object) -> None:
+    """Tell of what need not stop the work."""
+    command.tell(f"warning: {warning}")
+
+
+def norm_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--norm``."""
+    parser.add_argument("--norm", required=True, help="the normalisation mode")
+
+
+def _work(
+    work: Callable[[params.Params, argparse.Namespace], None],
+    parsed: argparse.Namespace,
+    outputs: Callable[[argparse.Namespace], list[Path]],
+) -> None:
+    loaded = params.load(Path("params.yaml"))
+    _check_modes(loaded.norm)
+    asked = getattr(parsed, "norm", None)
+    if asked is not None and asked not in loaded.norm:
+        raise ConfigurationError("no such mode", where="--norm", expected=f"one of {', '.join(loaded.norm)}", got=asked)
+    with ExitStack() as locks:
+        for folder in outputs(parsed):
+            lock = Path(".cache/locks") / f"{'-'.join(folder.parts)}.lock"
+            files.check_writable(folder)
+            locks.enter_context(files.exclusive(lock))
+            files.clean_partials(folder)
+        work(loaded, parsed)
 
 
 def _remedy(error: SpecnormError) -> str:
@@ -97,25 +103,6 @@ def _check_modes(modes: Mapping[str, params.NormParams]) -> None:
         fitted.check(mode, settings)
 
 
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM unwind the work as Ctrl-C does, so that it leaves no partial file."""
-
-    def stop(*_: object) -> None:
-        raise _TerminatedError
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def norm_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--norm``."""
-    parser.add_argument("--norm", required=True, help="the normalisation mode")
-
-
 def _one_line(message: Warning | str, category: type[Warning], *_: object) -> None:
     if issubclass(category, UserWarning | RuntimeWarning):
-        print(f"warning: {message}", file=sys.stderr)
+        warn(message)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from specnorm import __version__
-from specnorm.errors import SpecnormError
+from specnorm.errors import SpecnormError, visible
 
 # A module of specnorm.commands each, with its click command under the name `command`.
 _COMMANDS = ("modes", "summary")
@@ -29,14 +31,29 @@ class _Commands(click.Group):
         command: click.Command = importlib.import_module(f"specnorm.commands.{name}").command
         return command
 
+    def parse_args(self, context: click.Context, argv: list[str]) -> list[str]:
+        with _visible_errors():
+            return super().parse_args(context, argv)
+
     def invoke(self, context: click.Context) -> Any:
         try:
-            return super().invoke(context)
+            with _visible_errors():
+                return super().invoke(context)
         except SpecnormError as error:
             click.echo(f"{context.command_path} {context.invoked_subcommand}: {error}", err=True)
             context.exit(error.exit_code)
         except KeyboardInterrupt:
             context.exit(_INTERRUPTED)
+
+
+@contextmanager
+def _visible_errors() -> Iterator[None]:
+    """What click says of a wrong use cites it, and is to do no more to a terminal than an error of ours."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = visible(error.message)  # type: ignore[misc] # final: no class of click's own changes it
+        raise
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -11,7 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from specnorm.refusal import hidden, written
 
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
+SEEDS = range(2**31)
+Seed = Annotated[int, Field(ge=0, lt=SEEDS.stop)]
 
 # What servers call a secret in an address, a signature of one's own included.
 _SECRET = re.compile(

@@ -6,7 +6,8 @@ from __future__ import annotations
 class SpecnormError(Exception):
     """An error that is the input's or the machine's, not a bug.
 
-    The message reads ``<what> in <where>: expected <x>, got <y>. <what to do>``; parts left out are skipped.
+    The message reads ``<what> in <where>: expected <x>, got <y>. <what to do>``; parts left out are skipped. It is
+    :func:`one_line`, whatever a file or a label that it names is called.
 
     Attributes:
         where: the file, key or place, as it was given.
@@ -30,7 +31,7 @@ class SpecnormError(Exception):
             message += ": " + ", ".join(facts)
         if hint is not None:
             message += f". {hint}"
-        super().__init__(" ".join(message.split()))
+        super().__init__(one_line(message))
         self.where = where
         self.hint = hint
 
@@ -63,3 +64,27 @@ class DivergenceError(SpecnormError):
     """Training produced a loss that is not a number."""
 
     exit_code = 6
+
+
+def one_line(text: object) -> str:
+    """A text for one line of a terminal: white space becomes single spaces, and the rest is :func:`visible`.
+
+    >>> print(one_line("a label\\nwith a bell\\a"))
+    a label with a bell\\x07
+    """
+    return visible(" ".join(str(text).split()))
+
+
+def visible(text: str) -> str:
+    """A text whose every character can be seen: others than line ends are escaped as Python writes them.
+
+    A terminal obeys control characters, and a character that turns the direction of writing reorders what stands around
+    it; neither may come from a label or a file's name.
+
+    >>> print(visible("café \\x1b[31m \\u202egnp"))
+    café \\x1b[31m \\u202egnp
+    """
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode()
+        for letter in text
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pipeline import finished, places, stage
+from pipeline import command, finished, places, stage
 from specnorm.comparison import checked, document, incomplete, inputs, noop, outcomes, verdict
 from specnorm.comparison.recommendation import simplest_first
 from specnorm.comparison.traits import Traits
@@ -65,7 +65,7 @@ def work(params: Params, _: argparse.Namespace) -> None:
     origin = provenance(stored, shards, params.spectrogram, params.model, params.train)
     files = contents.files(said, answer, tables, figures, origin, families)
     results.write(places.COMPARISON, files)
-    print(files[contents.TABLE].decode().partition("\n## Cells")[0])
+    command.say(files[contents.TABLE].decode().partition("\n## Cells")[0])
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pipeline import places, stage
+from pipeline import command, places, stage
 from specnorm.datasets import lengths, local
 from specnorm.datasets.acquire import acquire
 from specnorm.datasets.dataset import MANIFEST
@@ -30,10 +30,10 @@ def work(params: Params, _: argparse.Namespace) -> None:
         told = f"what {places.SOURCE / local.IDENTITY} says"
         raise DataError("the source has changed", where=place, expected=told, hint="Run `dvc repro` again")
     for warning in info["warnings"]:
-        print(f"warning: {warning}", file=sys.stderr)
-    print(f"{info['name']}: {info['clips']} clips, {len(info['classes'])} classes, folds {info['folds']}")
+        stage.warn(warning)
+    command.say(f"{info['name']}: {info['clips']} clips, {len(info['classes'])} classes, folds {info['folds']}")
     for sentence in lengths.sentences(info["lengths"]):
-        print(sentence)
+        command.say(sentence)
 
 
 def main(argv: list[str] | None = None) -> int:

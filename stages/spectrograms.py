@@ -19,7 +19,7 @@ from specnorm.shards.store import open_shards
 def work(params: Params, _: argparse.Namespace) -> None:
     with open_dataset(places.ARCHIVE) as dataset:
         for warning in extract(dataset, params.spectrogram, places.SHARDS):
-            print(f"warning: {warning}", file=sys.stderr)
+            stage.warn(warning)
         shape = (len(dataset.clips), 1, params.spectrogram.bins, params.spectrogram.frames)
     told = open_shards(places.SHARDS).fit
     if told is not None:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline import finished, places, stage
+from pipeline import command, finished, places, stage
 from specnorm import files
 from specnorm.classifier import module
 from specnorm.errors import ResourceError
@@ -72,12 +72,12 @@ def _attempt(failed: str, step: Callable[[], str], *, required: bool) -> bool:
     try:
         # MLflow's first use of a fresh database fails when two processes meet in it.
         with files.exclusive(places.root() / ".cache/locks/mlflow.lock", timeout_s=_LOCK_SECONDS):
-            print(step())
+            command.say(step())
     except ResourceError as error:
         failure = ResourceError(f"{failed}: {error}", hint="The results are safe in data/; `make track` tries again")
         if required:
             raise failure from error
-        print(f"warning: {failure}", file=sys.stderr)
+        stage.warn(failure)
         return False
     return True
 

@@ -19,6 +19,8 @@ import torch
 
 from pipeline import machine, places, stage
 from specnorm import files
+from specnorm.dataset_params import SEEDS
+from specnorm.errors import ConfigurationError
 from specnorm.normalization import fitted
 from specnorm.params import Params
 from specnorm.shards.store import open_shards
@@ -109,6 +111,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _key(arguments: argparse.Namespace) -> CellKey:
+    if arguments.fold < 1:
+        raise ConfigurationError("bad fold", where="--fold", expected="at least 1", got=arguments.fold)
+    if arguments.seed not in SEEDS:
+        raise ConfigurationError("bad seed", where="--seed", expected=f"0 to {SEEDS[-1]}", got=arguments.seed)
     return CellKey(arguments.norm, arguments.fold, arguments.seed)
 
 

@@ -183,6 +183,29 @@ def test_the_summary_as_json_has_the_documented_fields(workspace: Path) -> None:
     assert set(names(json.loads(found.stdout))) == documented - {"format"} | {"format"}
 
 
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_the_summary_only_prints_whatever_the_comparison_is_called(tmp_path: Path, flags: list[str]) -> None:
+    """Somebody else's results may hold what a terminal obeys."""
+    hostile = "café \x1b[31m\x9b2J\u202egnp"
+    said = made_up.document({"none": {}, "global": {}}, title=hostile, caveat=hostile)
+    results.write(tmp_path, {"verdict.json": said.to_json().encode()})
+    found = run("summary", str(tmp_path), *flags)
+    assert found.exit_code == 0
+    assert found.stdout.replace("\n", "").isprintable()
+    if flags:
+        assert json.loads(found.stdout)["title"] == hostile
+    else:
+        assert found.stdout.count(r"café \x1b[31m\x9b2J\u202egnp") == 2
+
+
+@pytest.mark.parametrize("argv", [["\x9b2J"], ["--\x9b2J"], ["summary", "a", "\x9b2J"], ["summary", "\x9b2J"]])
+def test_a_wrong_use_only_prints(argv: list[str]) -> None:
+    found = run(*argv)
+    assert found.exit_code in (2, 4)
+    assert r"\x9b2J" in found.stderr
+    assert found.stderr.replace("\n", "").isprintable()
+
+
 @pytest.mark.parametrize("name", ["cells.csv", "summary.csv", "verdict.json", "report.html"])
 def test_an_edited_result_is_an_error_that_names_the_file(workspace: Path, name: str) -> None:
     path = workspace / "data/comparison" / name

@@ -165,6 +165,7 @@ def test_what_was_checked_cannot_be_changed() -> None:
 # --- unknown keys
 
 
+@pytest.mark.case("P1")
 @pytest.mark.parametrize(
     ("key", "meant", "sections"),
     [
@@ -317,6 +318,7 @@ def test_a_mode_may_be_called_as_a_member_of_a_union(mode: str) -> None:
     assert "bad parameter norm." + mode + ".waveform in" in message_of(values)
 
 
+@pytest.mark.case("P1")
 def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path: Path) -> None:
     text = yaml.safe_dump(VALID, sort_keys=False).replace("  hop_length: 200\n", "  hop_length: 200\n  hop_length: 1\n")
     line = text.splitlines().index("  hop_length: 1") + 1
@@ -368,6 +370,7 @@ NULLABLE = {
 }
 
 
+@pytest.mark.case("P2", "P4")
 @pytest.mark.parametrize(("key", "choice"), LEAVES)
 def test_every_leaf_must_stand_there_and_be_of_its_type(key: str, choice: str) -> None:
     sections = CHOICES[choice]
@@ -457,6 +460,7 @@ RANGES: list[tuple[str, str, list[Any], list[Any]]] = [
 ]
 
 
+@pytest.mark.case("P3", "P4")
 @pytest.mark.parametrize(("choice", "key", "inside", "outside"), RANGES, ids=lambda value: value)
 def test_a_range_ends_where_it_says(choice: str, key: str, inside: list[Any], outside: list[Any]) -> None:
     # A long FFT needs a long clip: the relation between the two is the next test's.
@@ -493,6 +497,7 @@ def test_fields_that_do_not_go_together_are_refused_by_name(changes: dict[str, A
     assert message_of(changed("spectrogram", settings)).startswith(f"bad parameter spectrogram.{message}")
 
 
+@pytest.mark.case("P3")
 @pytest.mark.parametrize("name", ["folds", "seeds"])
 def test_a_protocol_has_each_value_once(name: str) -> None:
     assert message_of(changed(f"protocol.{name}", [])) == (
@@ -503,6 +508,7 @@ def test_a_protocol_has_each_value_once(name: str) -> None:
     )
 
 
+@pytest.mark.case("P3")
 @pytest.mark.parametrize(
     ("key", "bad"),
     [("protocol.folds", [1, 0]), ("protocol.folds", [1, -1]), ("protocol.seeds", [0, -1]), ("protocol.seeds", [2**31])],
@@ -514,6 +520,7 @@ def test_an_item_of_a_list_is_refused_with_its_place(key: str, bad: list[int]) -
 # --- choices
 
 
+@pytest.mark.case("P5")
 @pytest.mark.parametrize(
     ("key", "bad", "choices"),
     [
@@ -613,6 +620,7 @@ def test_a_long_value_stays_a_short_line() -> None:
 # --- the file
 
 
+@pytest.mark.case("P4")
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -632,6 +640,7 @@ def test_numbers_are_read_as_yaml_1_2_writes_them(tmp_path: Path, text: str, val
     assert params.load(written(tmp_path, source)).train.learning_rate == value
 
 
+@pytest.mark.case("P4")
 @pytest.mark.parametrize(("text", "value"), [("010", 10), ("0x10", 16), ("0o10", 8), ("12", 12)])
 def test_whole_numbers_are_read_as_yaml_1_2_writes_them(tmp_path: Path, text: str, value: int) -> None:
     """YAML 1.1 reads 010 in base 8, and 1:30 in base 60."""
@@ -652,6 +661,7 @@ def test_words_are_no_truth_values(tmp_path: Path, text: str) -> None:
     )
 
 
+@pytest.mark.case("P4")
 @pytest.mark.parametrize(
     "text", [".nan", ".NaN", ".inf", "-.inf", "1e999", "-1e-3", "0", "'1e-3'", "1e", "e3", "0x1p3"]
 )
@@ -660,6 +670,7 @@ def test_what_is_no_usable_number_is_refused(tmp_path: Path, text: str) -> None:
     assert "bad parameter train.learning_rate in " in load_message(tmp_path, source)
 
 
+@pytest.mark.case("P6")
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -715,6 +726,7 @@ def test_whoever_has_parameters_already_needs_no_yaml() -> None:
     assert found.stdout == "[]\n"
 
 
+@pytest.mark.case("P6")
 @pytest.mark.parametrize("tag", ["!!python/object/apply:os.mkdir", "!!python/object/new:os.mkdir", "!custom"])
 def test_a_tag_runs_nothing(tmp_path: Path, tag: str) -> None:
     sentinel = tmp_path / "sentinel"
@@ -775,6 +787,7 @@ def test_any_text_is_refused_as_a_configuration_error(text: str, tmp_path_factor
         params.load(path)
 
 
+@pytest.mark.case("P3")
 @pytest.mark.parametrize(
     ("dataset", "last"), [(ESC, 5), (FOLDER, 5), (CSV, 5), (CSV | {"folds": 3}, 3), (SYNTHETIC | {"folds": 4}, 4)]
 )

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from specnorm.errors import visible
+
 _CONFIGURED = Path("conf/norm")
 
 
@@ -22,11 +24,11 @@ def command(as_json: bool) -> None:
     """
     found = list(_configured(_CONFIGURED) if _CONFIGURED.is_dir() else _built_in())
     if as_json:
-        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        click.echo(json.dumps(found, indent=1))
         return
     formatter = click.HelpFormatter()
     formatter.write_dl([(mode["mode" if "mode" in mode else "kind"], _told(mode)) for mode in found])
-    click.echo(formatter.getvalue(), nl=False)
+    click.echo(visible(formatter.getvalue()), nl=False)
 
 
 def _told(mode: dict[str, Any]) -> str:

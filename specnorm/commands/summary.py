@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
+from specnorm.errors import visible
+
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("data/comparison"))
-@click.option("--json", "as_json", is_flag=True, help="Print verdict.json.")
+@click.option("--json", "as_json", is_flag=True, help="Print verdict.json, in ASCII.")
 def command(folder: Path, as_json: bool) -> None:
     """Print a comparison's verdict.
 
@@ -19,13 +22,9 @@ def command(folder: Path, as_json: bool) -> None:
 
     found = results.read(folder).verdict
     if as_json:
-        click.echo(found.to_json(), nl=False)
+        click.echo(json.dumps(found.model_dump(mode="json"), indent=1, sort_keys=True))
         return
-    click.echo(f"{found.title}\n\n{found.recommendation}.\n")
-    if found.caveat:
-        click.echo(f"{found.caveat}.\n")
-    click.echo(tables.summary_markdown(found))
+    said = [f"{found.title}\n", f"{found.recommendation}.\n", *([f"{found.caveat}.\n"] if found.caveat else [])]
     sentences = [pair.sentence for pair in found.pairs] + [effect.sentence for effect in found.noop.effects]
-    for sentence in sentences:
-        click.echo(f"\n{sentence}.", nl=False)
-    click.echo()
+    said += [f"{tables.summary_markdown(found)}\n", *(f"{sentence}." for sentence in sentences)]
+    click.echo(visible("\n".join(said)))

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from specnorm.comparison.checked import CellTables
 from specnorm.comparison.document import Document
 from specnorm.comparison.verdict import Verdict
+from specnorm.errors import visible
 from specnorm.files import json_text
-from specnorm.report import page, style, tables
+from specnorm.report import page, spreadsheet, style, tables
 from specnorm.report.results import FIGURES, REPORT, VERDICT
 
 TABLE = "table.md"
@@ -34,7 +35,7 @@ def files(
         provenance: from :func:`specnorm.report.provenance.provenance`.
         families: each mode's.
     """
-    drawn = {name: style.svg(figure) for name, figure in figures.items()}
+    drawn = style.svgs(figures)
     summary = tables.summary(document)
     frames = {
         "cells": checked.cells,
@@ -46,9 +47,9 @@ def files(
         "disagreements": verdict.clips,
     }
     texts = {
-        **{f"{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()},
+        **{f"{name}.csv": spreadsheet.csv(frame) for name, frame in frames.items()},
         **{f"{FIGURES}/{name}.svg": svg for name, svg in drawn.items()},
-        TABLE: tables.markdown(document, checked.cells),
+        TABLE: visible(tables.markdown(document, checked.cells)),
         "summary.json": json_text(tables.flat(summary)),
         VERDICT: document.to_json(),
         REPORT: page.render(

@@ -17,7 +17,7 @@ from specnorm.params import WAVEFORMS, LinearParams, MelParams, Waveform
 from specnorm.report import curves, intervals, pictures, sound
 from specnorm.report.example import Example
 from specnorm.report.panels import MOST
-from specnorm.report.style import drawn, headline
+from specnorm.report.style import drawn, headline, short
 from specnorm.statistics.training_set import TrainingStatistics
 
 _LIMITS = (0.5, 99.5)  # percentiles that a spectrogram's colours reach: single values at the floor would dim the rest
@@ -109,7 +109,9 @@ def one_clip(example: Example, inputs: Inputs, params: LinearParams | MelParams)
             )
         for axes in own[2 + len(modes) :]:
             axes.set_visible(False)
-    headline(figure, f"One clip as each mode hands it to the network: {example.label} ({example.name})")
+    headline(
+        figure, f"One clip as each mode hands it to the network: {short(example.label)} ({short(example.name, 60)})"
+    )
     return figure
 
 

@@ -149,6 +149,8 @@ def survival(rows: pd.DataFrame) -> Figure:
         values = np.maximum(rows[kind].astype(float), least)
         axes.plot(values, heights, marker, color=shade, markersize=6.5, markerfacecolor=face, label=label)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
     axes.set_xlim(least, 5)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_yticks(range(len(rows)), list(rows.index)[::-1])

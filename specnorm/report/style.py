@@ -6,6 +6,7 @@ import colorsys
 import functools
 import io
 import textwrap
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,6 +15,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+
+from specnorm.errors import one_line
 
 # Okabe and Ito's colour-blind-safe palette, whose black is a shade lighter here: matplotlib leaves black out of an SVG.
 COLOURS = {
@@ -56,6 +59,7 @@ _SETTINGS: Any = {  # matplotlib types its names one by one
     "legend.labelcolor": INK,
     "svg.fonttype": "path",
     "svg.hashsalt": "specnorm",
+    "text.parse_math": False,  # a label may hold a dollar sign, or two
     "text.color": INK,
     "xtick.color": MUTED,
     "xtick.labelcolor": INK,
@@ -117,13 +121,14 @@ def wrapped(figure: Figure, text: str, letters: float) -> str:
     return textwrap.fill(text, max(20, int(letters * figure.get_figwidth())))
 
 
-def short(label: str) -> str:
-    """A label that leaves room for what it labels.
+def short(label: str, letters: int = _LONGEST) -> str:
+    """A label on one line that leaves room for what it labels; what cannot be drawn is escaped.
 
     >>> short("a label that goes on and on")
     'a label that goes on a…'
     """
-    return label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
+    label = one_line(label)
+    return label if len(label) <= letters else f"{label[: letters - 1]}…"
 
 
 def outside(axes: Axes, height: float, text: str, *, muted: bool = False) -> None:
@@ -137,6 +142,23 @@ def outside(axes: Axes, height: float, text: str, *, muted: bool = False) -> Non
         color=MUTED if muted else INK,
         fontsize=8 if muted else 9,
     )
+
+
+def svgs(figures: Mapping[str, Figure]) -> dict[str, str]:
+    """Each figure's :func:`svg`, by its name.
+
+    Letters that the font lacks, which is the same one on every machine, are drawn as boxes. That is one warning, where
+    matplotlib has one for each letter and drawing.
+    """
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        drawings = {name: svg(figure) for name, figure in figures.items()}
+    others = [warning for warning in told if not str(warning.message).startswith("Glyph ")]
+    for warning in others:
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if len(others) < len(told):
+        warnings.warn("letters that the pictures' font lacks are drawn as boxes; the tables have them", stacklevel=2)
+    return drawings
 
 
 def svg(figure: Figure) -> str:

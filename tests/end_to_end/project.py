@@ -52,10 +52,15 @@ class Ran:
 
 @dataclass(frozen=True)
 class Project:
-    """A git repository with the pipeline in it; ``threads`` bounds each of its processes where it is given."""
+    """A git repository with the pipeline in it.
+
+    ``threads`` bounds each of its processes where it is given. ``elsewhere`` is another user's machine: another
+    language and time zone, no home, no network, and files that are their owner's alone.
+    """
 
     root: Path
     threads: int | None = None
+    elsewhere: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -64,6 +69,10 @@ class Project:
         outer.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's Python writes it, into folders that stages depend on
         if self.threads is not None:
             outer["OMP_NUM_THREADS"] = str(self.threads)
+        if self.elsewhere:
+            outer.pop("HOME", None)
+            nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+            outer |= {"LC_ALL": "C", "TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "1", **nowhere}
         return outer | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "DVC_NO_ANALYTICS": "1",
@@ -74,12 +83,18 @@ class Project:
             "GIT_COMMITTER_EMAIL": "test@example.invalid",
         }
 
+    @property
+    def umask(self) -> int:
+        """What keeps other users from new files; -1 for the tests' own."""
+        return 0o077 if self.elsewhere else -1
+
     def run(self, *command: str, fails: bool = False, cwd: Path | None = None) -> Ran:
         """Run a command in the project; ``fails`` says whether it is expected to."""
         done = subprocess.run(
             command,
             cwd=cwd or self.root,
             env=self.environment,
+            umask=self.umask,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -102,7 +117,7 @@ class Project:
 
         shutil.copytree(self.root, root, symlinks=True, ignore=beside)
         shutil.copytree(self.root / cache, root / cache, copy_function=os.link)
-        return Project(root, self.threads)
+        return Project(root, self.threads, self.elsewhere)
 
     def commit(self, message: str) -> None:
         """Commit everything that git does not ignore."""
@@ -110,7 +125,7 @@ class Project:
         self.run("git", "commit", "-q", "--allow-empty", "-m", message)
 
 
-def copy_of_repository(root: Path, *, threads: int | None = None) -> Project:
+def copy_of_repository(root: Path, *, threads: int | None = None, elsewhere: bool = False) -> Project:
     """Copy the files that git tracks, as they are now, with the tiny recipe beside them, into a fresh repository."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -123,7 +138,7 @@ def copy_of_repository(root: Path, *, threads: int | None = None) -> Project:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, root / name)
     (root / "conf/experiment/tiny.yaml").write_text(TINY)
-    project = Project(root, threads)
+    project = Project(root, threads, elsewhere)
     project.run("git", "init", "-q")
     project.commit("start")
     return project

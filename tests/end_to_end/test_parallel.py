@@ -1,12 +1,17 @@
-"""Two cells at a time: killed, run again, compared with one after another, and one that fails."""
+"""Two cells at a time: killed, run again, compared with one after another, and one that fails.
+
+All of it on what is another user's machine to the run that it is compared with, in a folder whose name is no ASCII.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +61,18 @@ def want(project: Project, cells: int) -> Path:
     return cache
 
 
+def started(project: Project, *command: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command, cwd=project.root, env=project.environment, umask=project.umask, stdout=subprocess.DEVNULL
+    )
+
+
+def wait_until(true: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    """Wait as long as the process lives, and not a second longer than for anything else here."""
+    while not true() and process.poll() is None:
+        time.sleep(0.05)
+
+
 def processes_in(folder: Path) -> list[str]:
     """Command lines of the processes whose working directory is the folder."""
     found = []
@@ -67,15 +84,15 @@ def processes_in(folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def parallel(tmp_path_factory: pytest.TempPathFactory) -> Parallel:
-    project = copy_of_repository(tmp_path_factory.mktemp("parallel") / "two at a time", threads=1)
+    place = tmp_path_factory.mktemp("parallel") / "two at a time, für 犬"
+    project = copy_of_repository(place, threads=1, elsewhere=True)
     train = project.root / "stages/train.py"
     assert train.read_text().count(AFTER) == 1
     train.write_text(train.read_text().replace(AFTER, MEET))
 
     cache = want(project, 3)  # which are never there
-    process = subprocess.Popen(COMMAND, cwd=project.root, env=project.environment, stdout=subprocess.DEVNULL)
-    while len(list(cache.glob("here-*"))) < 2 and process.poll() is None:
-        time.sleep(0.05)
+    process = started(project, *COMMAND)
+    wait_until(lambda: len(list(cache.glob("here-*"))) == 2, process)
     process.send_signal(signal.SIGTERM)
     killed = process.wait(60)
     alive, found = processes_in(project.root), list((project.root / "data/cells").rglob("metrics.json"))
@@ -100,20 +117,33 @@ def test_the_same_command_then_trains_two_cells_at_a_time(parallel: Parallel) ->
     assert "Ran experiment(s)" in parallel.second.output
 
 
-def test_nothing_is_left_for_dvc(parallel: Parallel) -> None:
-    ran = parallel.project.dvc("repro")
+@pytest.mark.case("V10")
+def test_nothing_is_left_for_dvc_from_whatever_folder_it_is_asked(parallel: Parallel, tmp_path: Path) -> None:
+    ran = parallel.project.run("dvc", "--cd", str(parallel.project.root), "repro", cwd=tmp_path)
     assert ran.stages == set()
     assert "up to date" in ran.output
     assert json.loads(parallel.project.dvc("status", "--json").output) == {}
     assert len(parallel.project.dvc("exp", "list", "--name-only").output.split()) == 1
 
 
-def test_the_results_are_those_of_one_cell_after_another(parallel: Parallel, project: Project) -> None:
+# What tells of a time or of a place, and the digests of that.
+MEASURED = {"run.json", "cells.csv", "table.md", "time.svg", "report.html", "manifest.json"}
+
+
+@pytest.mark.case("V10", "X1")
+def test_the_results_are_those_of_one_cell_after_another_on_another_machine(
+    parallel: Parallel, project: Project
+) -> None:
+    """Every file but for seconds: neither the language nor the time zone, the folder or the rights are in any."""
     project.dvc("exp", "run", *TINY_RUN)
-    for mode in ("none", "global"):
-        for name in ("model.safetensors", "predictions.parquet", "metrics.json"):
-            place = f"data/cells/{mode}/fold-1/seed-0/{name}"
-            assert (parallel.project.root / place).read_bytes() == (project.root / place).read_bytes(), place
+    here, there = (root / "data" for root in (project.root, parallel.project.root))
+    names = [path.relative_to(here) for path in here.rglob("*") if path.is_file()]
+    assert len(names) > 40
+    for name in names:
+        if name.parts[:1] == ("spectrograms",) or name.name not in MEASURED:
+            assert (there / name).read_bytes() == (here / name).read_bytes(), name
+    assert {path.relative_to(there) for path in there.rglob("*") if path.is_file()} == set(names)
+    assert not (there / "raw/clips.csv").resolve().stat().st_mode & 0o077
 
 
 def test_a_cell_that_fails_gives_its_code_and_its_line_last(parallel: Parallel) -> None:
@@ -135,3 +165,29 @@ def test_a_cell_that_fails_gives_its_code_and_its_line_last(parallel: Parallel) 
     assert Ran(done.stdout).stages == set()
     left = json.loads(parallel.project.dvc("status", "--json", "train").output)
     assert set(left) == {"train@none-1-0"}
+
+
+@pytest.mark.case("V7", "V8")
+def test_a_cell_under_way_is_left_alone_by_a_second_dvc_and_by_the_one_after_a_kill(parallel: Parallel) -> None:
+    """The first is told so by DVC; once that is killed, the cell that it left at work holds the lock by itself."""
+    project, cell = parallel.project, "train@none-1-0"
+    once = [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", cell]
+    cache = want(project, 3)  # which are never there
+    first = started(project, *once)
+    wait_until(lambda: (cache / "here-none").exists(), first)
+    second = project.run(*once, fails=True)
+    assert re.search(rf"is busy, it is being blocked by:.*PID {first.pid}\b", second.output, re.DOTALL), second.output
+    assert second.stages == set()
+
+    (orphan,) = [child for child in psutil.Process(first.pid).children(recursive=True) if not child.children()]
+    first.kill()
+    first.wait()
+    third = project.run(*once, fails=True)
+    assert "another process is doing the same work in data-cells-none-fold-1-seed-0" in third.output
+    assert f"got a lock held by process {orphan.pid}" in third.output
+    assert "exited with 5" in third.output
+
+    want(project, 0)
+    orphan.wait(60)
+    assert project.run(*once).stages == {cell}
+    assert json.loads(project.dvc("status", "--json", cell).output) == {}

@@ -49,6 +49,7 @@ def test_every_output_is_there(project: Project) -> None:
     assert not list(project.root.rglob("*.partial"))
 
 
+@pytest.mark.case("V6")
 def test_a_second_repro_does_nothing(project: Project) -> None:
     ran = project.dvc("repro")
     assert ran.stages == set()
@@ -57,6 +58,7 @@ def test_a_second_repro_does_nothing(project: Project) -> None:
     assert project.dvc("status").output.split() == ["source:", "always", "changed"]
 
 
+@pytest.mark.case("V6")
 def test_a_training_parameter_retrains_and_extracts_nothing(project: Project) -> None:
     ran = project.dvc("exp", "run", *TINY_RUN, "-S", "train.epochs=2")
     assert ran.stages == {"train@none-1-0", "train@global-1-0"} | AFTER
@@ -76,6 +78,7 @@ def test_a_new_mode_trains_its_own_cells_and_a_removed_one_none(project: Project
     assert "none" not in (project.root / "data/comparison/table.md").read_text()
 
 
+@pytest.mark.case("V6")
 def test_statistics_retrain_only_the_modes_that_use_them(project: Project) -> None:
     ran = project.dvc("exp", "run", *TINY_RUN, "-S", "statistics.fraction=0.5")
     assert ran.stages == {"statistics", "normalizers@none", "normalizers@global", "train@global-1-0"} | AFTER

@@ -20,6 +20,7 @@ ROOMS = ("specnorm", "pipeline", "stages")
 
 # For every stage. A package stands for all that is in it.
 PLUMBING = {
+    "pipeline.command": "how lines are printed and a command ends",
     "pipeline.finished": "finds and checks the cells, which are dependencies themselves",
     "pipeline.places": "where things lie: another place is another path in dvc.yaml",
     "pipeline.stage": "arguments, locks, errors as one line",

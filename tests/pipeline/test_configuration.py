@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import yaml
 from dvc.utils.hydra import compose_and_dump
 
+from pipeline import compose, options
 from specnorm import params
 from specnorm.audio.front_end import FrontEnd
 from specnorm.dataset_params import CsvParams, FolderParams, SyntheticParams
@@ -277,6 +279,7 @@ def in_full(key: str) -> Keys:
     return {key} if "." in key else {f"{key}.{field}" for field in _fields(key)} or {key}
 
 
+@pytest.mark.case("P7")
 @pytest.mark.parametrize("stage", PIPELINE)
 def test_what_a_stage_reads_is_declared(stage: str) -> None:
     names = declared(stage)
@@ -285,6 +288,7 @@ def test_what_a_stage_reads_is_declared(stage: str) -> None:
     assert not missing, f"add to dvc.yaml, stage {stage}"
 
 
+@pytest.mark.case("P7")
 @pytest.mark.parametrize("stage", PIPELINE)
 def test_what_is_declared_is_read(stage: str) -> None:
     names = read(stage)
@@ -323,3 +327,39 @@ def test_the_inspection_has_power() -> None:
     }
     whole = Module("def work(params: Params, _): return params.model_dump()")
     assert whole.reads("work", {}) == set(params.Params.model_fields)
+
+
+NUMBERS = {"010": 8, "-010": -8, "00": 0, "1:30": 90, "0_7": 7}  # as Hydra reads them
+
+
+@pytest.mark.case("P4")
+@pytest.mark.parametrize("text", NUMBERS)
+def test_a_number_of_two_meanings_is_refused_wherever_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], text: str
+) -> None:
+    """YAML 1.1, which Hydra reads `conf/` as, has 010 in base eight and 1:30 in base sixty."""
+    shutil.copytree(CONF, tmp_path / "conf")
+    monkeypatch.chdir(tmp_path)
+    path = Path("conf/spectrogram/linear.yaml")
+    path.write_text(path.read_text().replace("hop_length: 200", f"hop_length: {text}"))
+    compose_and_dump("composed.yaml", str(tmp_path / "conf"), None, "config", None, [])  # what `dvc exp run` does
+    assert yaml.safe_load(Path("composed.yaml").read_text())["spectrogram"]["hop_length"] == NUMBERS[text]
+    assert compose.main([]) == 2
+    assert capfd.readouterr().err == (
+        "compose: a number of two meanings in conf/spectrogram/linear.yaml, line 8: expected no 0 before other digits, "
+        f"and no colon, got {text}\n"
+    )
+    assert not Path("params.yaml").exists()
+    path.write_text(path.read_text().replace(text, f"'{text}' # {text}"))
+    options.check(Path("conf"))
+
+
+@pytest.mark.case("P4")
+@pytest.mark.parametrize("text", ["010", "1:30", "0x10", "1.0", "2e2"])
+def test_an_override_is_a_plain_number_or_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"parameter spectrogram\.hop_length in .*: expected a valid integer"):
+        loaded(tmp_path, f"spectrogram.hop_length={text}")
+
+
+def test_our_own_options_have_one_meaning() -> None:
+    options.check(CONF)

@@ -147,6 +147,7 @@ def test_an_unknown_argument_is_refused_before_anything_else(argv: list[str]) ->
     assert work.began == 0
 
 
+@pytest.mark.case("P1", "P3", "P5")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -331,6 +332,7 @@ class held:
         self.process.communicate()
 
 
+@pytest.mark.case("V7")
 def test_a_second_process_of_a_stage_is_refused_and_names_the_first(
     place: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,6 +122,54 @@ def test_it_goes_on_and_ends_with_the_same_bytes(place: Path, monkeypatch: pytes
     assert clean.keys() == resumed.keys()
     assert [name for name in clean if clean[name] != resumed[name]] == ["run.json"]
     assert checkpoints() == []
+
+
+# The cell in a process of its own, which is at work when it has said so.
+AT_WORK = """
+    import signal, sys
+    import torch
+    torch.set_num_threads(1)
+    from specnorm.training import model
+    from stages import train
+    from tests.training import small
+
+    def waiting(params):
+        def line(row):
+            print("epoch", int(row["epoch"]), flush=True)
+            signal.pause()
+        return line
+
+    model.xresnet18 = small.small_network
+    train._CHECKPOINT_SECONDS = 0.0
+    train._report = waiting
+    sys.exit(train.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.case("T10")
+def test_a_scheduler_s_sigterm_costs_no_more_than_an_epoch(place: Path) -> None:
+    """A real process and a real signal: it ends with 143 in one line, and the next run ends with the same bytes."""
+    assert epochs_run() == EPOCHS
+    clean = tree(FOLDER)
+    shutil.rmtree(FOLDER)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(AT_WORK), *CELL],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert "epoch 1\n" in iter(process.stdout.readline, "")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate()
+    assert (process.returncode, err) == (143, "train: terminated\n")
+    assert not FOLDER.exists() or not list(FOLDER.iterdir())
+    assert len(checkpoints()) == 1
+    assert epochs_run() == EPOCHS - 1
+    resumed = tree(FOLDER)
+    assert [name for name in clean if clean[name] != resumed[name]] == ["run.json"]
 
 
 @pytest.mark.parametrize(

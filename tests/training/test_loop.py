@@ -145,6 +145,7 @@ class TestSmall:
         cell = small.make_cell(classes=3, train=train, held_out=small.make_clips(6, 3, seed=1))
         assert torch.isfinite(small.run(cell).probabilities).all()
 
+    @pytest.mark.case("P3")
     @pytest.mark.parametrize("batch_size", [15, 64])
     def test_a_batch_larger_than_the_training_set_is_refused(self, batch_size: int) -> None:
         with pytest.raises(ConfigurationError, match=r"train\.batch_size: expected at most 14 clips, got ") as caught:
