@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import pandas as pd
 
-from specnorm.audio.containers import SUFFIXES
+from specnorm.audio.containers import SUFFIXES, refuse_others
 from specnorm.datasets.folds import make_folds
 from specnorm.datasets.source import Source, refuse_case_twins
 from specnorm.datasets.table import Clip, clip_table
@@ -32,7 +32,8 @@ def read_class_folders(source: Source, params: FolderParams) -> tuple[pd.DataFra
         The clip table, a clip being called by its path from the class folder on, and warnings.
 
     Raises:
-        DataError: there are fewer than two class folders, one has no audio, audio lies beside them, they are parts of a
+        DataError: there are fewer than two class folders, one has no audio, audio lies beside them or is of a format
+            that is not read, they are parts of a
             data set such as train and test, a file's name does not tell its group, or the clips do not suffice for the
             folds.
         IntegrityError: a clip cannot be read safely, or two classes differ in case alone.
@@ -40,6 +41,8 @@ def read_class_folders(source: Source, params: FolderParams) -> tuple[pd.DataFra
     files = [name for name in source.names() if not _left_behind(name)]
     folders = [name for name in source.folders() if not _left_behind(name)]
     audio = [name for name in files if name.lower().endswith(SUFFIXES)]
+    for name in set(files) - set(audio):
+        refuse_others(b"", name)
     source.check(audio)
     top = _top(files, folders, audio)
     clips = {name.removeprefix(top): name for name in audio}
