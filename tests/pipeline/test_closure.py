@@ -25,6 +25,7 @@ PLUMBING = {
     "pipeline.stage": "arguments, locks, errors as one line",
     "specnorm.errors": "how a failure is told; a stage that failed has no outputs",
     "specnorm.files": "whole files and their digests; what is in them comes from the callers",
+    "specnorm.memory": "how much of it is free: what does not fit is refused, and what fits is the same",
     "specnorm.params": "the door for values, and each value that a stage reads is among its `params`",
     "specnorm.refusal": "how a refused value is told",
 }

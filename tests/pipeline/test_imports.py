@@ -18,7 +18,7 @@ TRAINING = {"specnorm.training", "specnorm.normalization", "safetensors", "psuti
 NEVER = {"dvc", "hydra", "mlflow"}  # MLflow is imported by the tracking itself, after its settings are made
 LEFT_OUT = {
     "download": PICTURES | TRAINING | {"torch", "torchaudio", "sklearn", "scipy", "specnorm.shards"},
-    "spectrograms": PICTURES | TRAINING | {"sklearn", "requests", "specnorm.statistics"},
+    "spectrograms": PICTURES | (TRAINING - {"psutil"}) | {"sklearn", "requests", "specnorm.statistics"},
     "statistics": PICTURES | TRAINING | {"sklearn", "requests", "scipy", "soundfile", "specnorm.datasets"},
     "normalizers": PICTURES | {"sklearn", "requests", "scipy", "soundfile", "torchaudio", "specnorm.training"},
     "train": PICTURES
