@@ -6,13 +6,11 @@ import re
 from typing import Annotated, Literal
 from urllib.parse import parse_qsl
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from specnorm.refusal import hidden, written
-
-SEEDS = range(2**31)
-Seed = Annotated[int, Field(ge=0, lt=SEEDS.stop)]
+from specnorm.strict import Seed, Strict
 
 # What servers call a secret in an address, a signature of one's own included.
 _SECRET = re.compile(
@@ -21,12 +19,6 @@ _SECRET = re.compile(
 )
 _ADDRESS = re.compile(r"(?P<scheme>([A-Za-z][A-Za-z0-9+.-]*:)?//)?(?P<authority>[^/?#]*)(?P<after>.*)", re.DOTALL)
 _PLAIN = r"(?=.*\S)[^\x00-\x1f\x7f]{1,4096}"  # as long as a path may be
-
-
-class Section(BaseModel):
-    """Parameters that are all known and of the type that they say, and do not change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 def _with_one_group(pattern: str) -> str:
@@ -84,7 +76,7 @@ _Source = Annotated[
 _Column = Annotated[str, written(_PLAIN, "a column's name")]
 
 
-class _DatasetParams(Section):
+class _DatasetParams(Strict):
     # What titles, MLflow's data sets and its registered model call the data set; null: the source's name.
     name: Annotated[str, written(r"\w[\w .-]{0,99}(?<! )", "up to 100 letters, digits, spaces and . _ -")] | None
 

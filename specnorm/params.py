@@ -7,91 +7,21 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from specnorm.dataset_params import DatasetParams, Section, Seed, folds_of
+from specnorm.dataset_params import DatasetParams, folds_of
 from specnorm.errors import ConfigurationError
+from specnorm.front_end_params import LinearParams as LinearParams
+from specnorm.front_end_params import MelParams as MelParams
+from specnorm.front_end_params import SpectrogramParams as SpectrogramParams
 from specnorm.refusal import refusal, relation, sections_of, shown, written
+from specnorm.strict import NotNegative, Positive, Seed, Strict
 
 Waveform = Literal["raw", "standardized"]
 WAVEFORMS: tuple[Waveform, ...] = get_args(Waveform)
 
 _Name = Annotated[str, written(r"[A-Za-z0-9][A-Za-z0-9_]*", "letters, digits and _, starting with no _")]
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class _FrontEndParams(Section):
-    sample_rate: Annotated[int, Field(ge=1000, le=192000)]  # Hz, after resampling
-    resampler: Literal["polyphase", "sinc"]
-    clip_seconds: Annotated[float, Field(gt=0, le=600)]  # clips are cut or padded with zeros to this
-    # Samples. An odd one loses the last frame, and torchaudio's mel filters take the last bin to be at half the rate.
-    n_fft: Annotated[int, Field(ge=2, le=65536, multiple_of=2)]
-    win_length: Annotated[int, Field(ge=1, le=65536)]  # samples
-    hop_length: Annotated[int, Field(ge=1, le=65536)]  # samples
-    # Power: the floor is 10 log10(amin) dB. Within float32's normal numbers, which the spectrogram is computed in.
-    amin: Annotated[float, Field(ge=2.0**-126, lt=2.0**128)]
-    top_db: _Positive | None  # dB below a clip's own maximum; null: no clamp
-
-    @property
-    def samples(self) -> int:
-        """Length of a clip in samples after resampling."""
-        return round(self.clip_seconds * self.sample_rate)
-
-    @property
-    def frames(self) -> int:
-        """Length of a spectrogram in frames (centred frames: one more than the hops)."""
-        return self.samples // self.hop_length + 1
-
-    @model_validator(mode="after")
-    def _window_fits(self) -> _FrontEndParams:
-        if self.win_length > self.n_fft:
-            raise relation("win_length", f"at most n_fft, {self.n_fft}", self.win_length)
-        if self.samples <= self.n_fft // 2:
-            least = f"more than {self.n_fft // 2} samples, half of n_fft"
-            raise relation("clip_seconds", least, self.samples)
-        return self
-
-
-class LinearParams(_FrontEndParams):
-    """A power spectrogram with one bin per FFT frequency."""
-
-    transform: Literal["linear"]
-
-    @property
-    def bins(self) -> int:
-        """Number of frequency bins."""
-        return self.n_fft // 2 + 1
-
-
-class MelParams(_FrontEndParams):
-    """A power spectrogram through a mel filter bank."""
-
-    transform: Literal["mel"]
-    n_mels: Annotated[int, Field(ge=1, le=4096)]
-    f_min: _NotNegative  # Hz
-    f_max: _Positive | None  # Hz; null: half the sample rate
-    mel_scale: Literal["htk", "slaney"]
-    mel_norm: Literal["slaney"] | None
-
-    @property
-    def bins(self) -> int:
-        """Number of mel bands."""
-        return self.n_mels
-
-    @model_validator(mode="after")
-    def _band_exists(self) -> MelParams:
-        nyquist = self.sample_rate / 2
-        f_max = nyquist if self.f_max is None else self.f_max
-        if f_max > nyquist:
-            raise relation("f_max", f"at most half the sample rate, {nyquist:g} Hz", f_max)
-        if self.f_min >= f_max:
-            raise relation("f_min", f"less than f_max, {f_max:g} Hz", self.f_min)
-        return self
-
-
-SpectrogramParams = Annotated[LinearParams | MelParams, Field(discriminator="transform")]
-
-
-class StatisticsParams(Section):
+class StatisticsParams(Strict):
     """How the training statistics are estimated."""
 
     fraction: Annotated[float, Field(gt=0, le=1)]  # share of the frames of every clip
@@ -113,7 +43,7 @@ class NormParams(BaseModel):
         return dict(self.model_extra or {})
 
 
-class ProtocolParams(Section):
+class ProtocolParams(Strict):
     """Which cells are trained: every held-out fold with every seed."""
 
     folds: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
@@ -127,26 +57,26 @@ class ProtocolParams(Section):
         return self
 
 
-class ModelParams(Section):
+class ModelParams(Strict):
     """The network."""
 
     name: Literal["xresnet18"]
     stem_init: Literal["published", "he"]
 
 
-class TrainParams(Section):
+class TrainParams(Strict):
     """The optimisation of one cell."""
 
     epochs: Annotated[int, Field(ge=1, le=10000)]
     batch_size: Annotated[int, Field(ge=2, le=65536)]
-    learning_rate: _Positive  # the peak of the one-cycle schedule
-    weight_decay: _NotNegative
+    learning_rate: Positive  # the peak of the one-cycle schedule
+    weight_decay: NotNegative
     device: Annotated[str, written(r"auto|cpu|mps|cuda(:[0-9]+)?", "auto, cpu, mps, cuda or cuda:<number>")]
     precision: Literal["auto", "fp32", "bf16"]
-    memory_gb: _Positive | None  # the most that a cell's clips may take on the device; null: half of what is free
+    memory_gb: Positive | None  # the most that a cell's clips may take on the device; null: half of what is free
 
 
-class CompareParams(Section):
+class CompareParams(Strict):
     """How the modes are held against each other."""
 
     baseline: _Name  # the mode that the others are compared with; the simplest where it is not among them
@@ -154,14 +84,14 @@ class CompareParams(Section):
     incomplete_folds: Literal["refuse", "accept"]
 
 
-class TrackingParams(Section):
+class TrackingParams(Strict):
     """Where results are mirrored in MLflow."""
 
     experiment: Annotated[str, Field(min_length=1)]
     required: bool  # an unreachable store is an error instead of a warning
 
 
-class Params(Section):
+class Params(Strict):
     """All parameters of the pipeline."""
 
     recipe: str

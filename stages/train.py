@@ -19,11 +19,11 @@ import torch
 
 from pipeline import machine, places, stage
 from specnorm import files
-from specnorm.dataset_params import SEEDS
 from specnorm.errors import ConfigurationError
 from specnorm.normalization import fitted
 from specnorm.params import Params
 from specnorm.shards.store import open_shards
+from specnorm.strict import SEEDS
 from specnorm.training import cells, device, loop, memory
 from specnorm.training.checkpoint import Checkpoint
 from specnorm.training.key import CellKey

@@ -448,9 +448,9 @@ RANGES: list[tuple[str, str, list[Any], list[Any]]] = [
     ("defaults", "spectrogram.hop_length", [1, 65536], [0, 65537, -1]),
     ("defaults", "spectrogram.amin", [SMALLEST_NORMAL, 1.0], [0, -1e-10, SMALLEST_NORMAL / 2, 2.0**128, math.inf]),
     ("defaults", "spectrogram.top_db", [1e-3, 80, None], [0, -80, math.inf, math.nan]),
-    ("mel", "spectrogram.n_mels", [1, 4096], [0, 4097]),
-    ("mel", "spectrogram.f_min", [0, 7999], [-1, math.nan]),
-    ("mel", "spectrogram.f_max", [21, 8000, None], [0, -1, math.inf]),
+    ("mel", "spectrogram.n_mels", [1, 64], [0, 4097]),
+    ("mel", "spectrogram.f_min", [0, 5000], [-1, math.nan]),
+    ("mel", "spectrogram.f_max", [4000, 8000, None], [0, -1, math.inf]),
     ("defaults", "statistics.fraction", [1e-6, 1], [0, -0.1, 1.01, math.nan]),
     ("defaults", "statistics.seed", [0, 2**31 - 1], [-1, 2**31]),
     ("defaults", "train.epochs", [1, 10000], [0, -1, 10001]),
@@ -489,6 +489,24 @@ def test_a_range_ends_where_it_says(choice: str, key: str, inside: list[Any], ou
         ),
         ({"transform": "mel", "f_min": 8000.0}, "f_min in params.yaml: expected less than f_max, 8000 Hz, got 8000.0"),
         ({"transform": "mel", "f_max": 20.0}, "f_min in params.yaml: expected less than f_max, 20 Hz, got 20.0"),
+        pytest.param(
+            {"transform": "mel", "n_mels": 256},
+            "n_mels in params.yaml: expected bands that all hold an FFT bin, and 41 hold none: lower n_mels, or "
+            "raise n_fft, 400, or f_min, 20 Hz, got 256 (int)",
+            marks=pytest.mark.case("F3"),
+        ),
+        (
+            {"transform": "mel", "n_mels": 4096},
+            "n_mels in params.yaml: expected bands that all hold an FFT bin, and 36",
+        ),
+        (
+            {"clip_seconds": 5.0, "n_fft": 65536, "hop_length": 1},
+            "hop_length in params.yaml: expected at least 2, for at most 2^31 values of a clip's spectrum, got 1 (int)",
+        ),
+        (
+            {"transform": "mel", "clip_seconds": 600.0, "sample_rate": 192000, "n_fft": 65536, "hop_length": 1757},
+            "hop_length in params.yaml: expected at least 1758, for at most 2^31 values",
+        ),
     ],
 )
 def test_fields_that_do_not_go_together_are_refused_by_name(changes: dict[str, Any], message: str) -> None:

@@ -14,7 +14,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from specnorm.audio.containers import check_layout, check_whole, container_of, truncated, wav_header
+from specnorm.audio.containers import check_whole, container_of
+from specnorm.audio.formats import flac, wav
+from specnorm.audio.formats.layout import check_layout, truncated
 from specnorm.errors import DataError
 
 LONGEST_S = 600.0  # of a recording
@@ -25,8 +27,6 @@ HIGHEST_LEVEL = 8.0
 
 # A downmix this far below its channels is no longer the recording but what their rounding left of it.
 CANCELLED_DB = -60.0
-
-_PLAIN_SUBTYPES = {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,25 +59,30 @@ def decode(data: bytes, *, name: str, max_seconds: float = LONGEST_S) -> Recordi
             are not finite or far beyond full scale.
     """
     container = container_of(data, name)
-    claimed = check_whole(container, data, name)
+    promise = check_whole(container, data, name)
     try:
         with soundfile.SoundFile(_Source(data)) as file:
             rate, channels, frames = int(file.samplerate), int(file.channels), int(file.frames)
             check_layout(name, rate=rate, channels=channels, frames=frames, max_seconds=max_seconds)
-            if container in ("WAV", "AIFF") and file.subtype not in _PLAIN_SUBTYPES:
-                raise DataError("unsupported encoding", where=name, expected="PCM or float samples", got=file.subtype)
-            if file.subtype == "PCM_16":  # the same numbers as libsndfile's own scaling, in a fifth of its time
-                samples = file.read(dtype="int16", always_2d=True) * np.float32(2**-15)  # [frames, channels]
+            # As integers, the same numbers as libsndfile's own scaling, of 16 bits in a fifth of its time; and what a
+            # FLAC file's digest is of. [frames, channels]
+            if file.subtype == "PCM_16":
+                whole = file.read(dtype="int16", always_2d=True)
+                samples = whole * np.float32(2**-15)
+                flac.check_samples(whole, promise, name)
+            elif promise.md5 is not None:
+                whole = file.read(dtype="int32", always_2d=True)
+                samples = whole.astype(np.float32) * np.float32(2**-31)
+                flac.check_samples(whole, promise, name)
             else:
                 samples = file.read(dtype="float32", always_2d=True)
     except soundfile.SoundFileError as error:
-        raise DataError("undecodable audio", where=name, expected=f"a whole {container} file", got=error) from error
-    expected = frames if claimed is None else claimed
-    if len(samples) != expected or frames != expected:
-        raise truncated(name, f"{expected} frames by the header", f"{len(samples)}")
+        raise _undecodable(error, container, name) from error
+    if len(samples) != frames or not promise.least <= frames <= (frames if promise.most is None else promise.most):
+        raise truncated(name, f"{promise.most or frames} frames by the header", f"{len(samples)}")
     _check_samples(samples, name)
     waveform, warnings = _downmix(samples)
-    return Recording(waveform, rate, warnings)
+    return Recording(waveform, rate, promise.warnings + warnings)
 
 
 def promised_seconds(data: bytes, *, size: int, name: str) -> float:
@@ -91,14 +96,16 @@ def promised_seconds(data: bytes, *, size: int, name: str) -> float:
     Raises:
         DataError: the bytes have no such header, or it promises nothing or more than :data:`LONGEST_S`.
     """
-    if container_of(data, name) == "WAV":
-        _, channels, rate, _, frames = wav_header(data, size, where=name)
+    container = container_of(data, name)
+    if container == "WAV":
+        header = wav.header(data, size, where=name)
+        rate, channels, frames = header.sample_rate, header.channels, header.frames
     else:
         try:
             with soundfile.SoundFile(_Source(data)) as file:
                 rate, channels, frames = int(file.samplerate), int(file.channels), int(file.frames)
         except soundfile.SoundFileError as error:
-            raise DataError("undecodable audio", where=name, got=error) from error
+            raise _undecodable(error, container, name) from error
     check_layout(name, rate=rate, channels=channels, frames=frames, max_seconds=LONGEST_S)
     return frames / rate
 
@@ -111,6 +118,12 @@ class _Source(io.BytesIO):
             return super().seek(offset, whence)
         except (ValueError, OverflowError):
             return self.tell()
+
+
+def _undecodable(error: soundfile.SoundFileError, container: str, name: str) -> DataError:
+    # libsndfile's own words: the error puts the object that it read from before them.
+    words = getattr(error, "error_string", "") or "an unknown error"
+    return DataError("undecodable audio", where=name, expected=f"a whole {container} file", got=words)
 
 
 def _check_samples(samples: NDArray[np.float32], name: str) -> None:

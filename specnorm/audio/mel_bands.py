@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from specnorm import mel_scale
 from specnorm.audio.torchaudio_functional import torchaudio_functional
 from specnorm.errors import ConfigurationError
 from specnorm.params import MelParams
@@ -42,31 +42,8 @@ def filters(params: MelParams) -> Tensor:
 
 def centres_hz(params: MelParams) -> NDArray[np.float64]:
     """Peaks of the triangular filters: equal steps on the mel scale between ``f_min`` and ``f_max``."""
-    lowest, highest = (_hz_to_mel(frequency, params.mel_scale) for frequency in (params.f_min, _f_max(params)))
-    mels = np.linspace(lowest, highest, params.n_mels + 2)[1:-1]
-    return np.array([_mel_to_hz(mel, params.mel_scale) for mel in mels])
+    return np.array(mel_scale.points_hz(params.f_min, _f_max(params), params.n_mels, params.mel_scale)[1:-1])
 
 
 def _f_max(params: MelParams) -> float:
     return params.sample_rate / 2 if params.f_max is None else params.f_max
-
-
-# The two scales: O'Shaughnessy (1987) as in HTK, and Slaney's Auditory Toolbox (1998), linear below 1 kHz.
-_SLANEY_STEP_HZ, _SLANEY_KNEE_HZ, _SLANEY_LOG_STEP = 200 / 3, 1000.0, math.log(6.4) / 27
-
-
-def _hz_to_mel(frequency: float, scale: str) -> float:
-    if scale == "htk":
-        return 2595.0 * math.log10(1.0 + frequency / 700.0)
-    if frequency < _SLANEY_KNEE_HZ:
-        return frequency / _SLANEY_STEP_HZ
-    return _SLANEY_KNEE_HZ / _SLANEY_STEP_HZ + math.log(frequency / _SLANEY_KNEE_HZ) / _SLANEY_LOG_STEP
-
-
-def _mel_to_hz(mel: float, scale: str) -> float:
-    if scale == "htk":
-        return float(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
-    knee = _SLANEY_KNEE_HZ / _SLANEY_STEP_HZ
-    if mel < knee:
-        return mel * _SLANEY_STEP_HZ
-    return _SLANEY_KNEE_HZ * math.exp((mel - knee) * _SLANEY_LOG_STEP)

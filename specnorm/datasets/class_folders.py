@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import pandas as pd
 
-from specnorm.audio.containers import SUFFIXES
+from specnorm.audio.containers import SUFFIXES, refuse_others
 from specnorm.dataset_params import FolderParams
 from specnorm.datasets.folds import make_folds
 from specnorm.datasets.lookalikes import alike, composed, skeleton
@@ -33,14 +33,16 @@ def read_class_folders(source: Source, params: FolderParams) -> tuple[pd.DataFra
         The clip table, a clip being called by its path from the class folder on, and warnings.
 
     Raises:
-        DataError: there are fewer than two class folders, one has no audio, audio lies beside them, they are parts of a
-            data set such as train and test, a file's name does not tell its group, the clips do not suffice for the
-            folds, or labels or groups look alike and may not.
+        DataError: there are fewer than two class folders, one has no audio, audio lies beside them or is of a format
+            that is not read, they are parts of a data set such as train and test, a file's name does not tell its
+            group, the clips do not suffice for the folds, or labels or groups look alike and may not.
         IntegrityError: a clip cannot be read safely, or two classes differ in case alone.
     """
     files = [name for name in source.names() if not _left_behind(name)]
     folders = [name for name in source.folders() if not _left_behind(name)]
     audio = [name for name in files if name.lower().endswith(SUFFIXES)]
+    for name in set(files) - set(audio):
+        refuse_others(b"", name)
     source.check(audio)
     top = _top(files, folders, audio)
     clips: dict[str, str] = {}

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from specnorm.audio.containers import HEAD_BYTES, WavHeader, wav_header
+from specnorm.audio.containers import HEAD_BYTES
+from specnorm.audio.formats import wav
 from specnorm.dataset_params import EscParams
 from specnorm.datasets.lookalikes import alike, composed
 from specnorm.datasets.rows import Row, parse_rows
@@ -23,7 +24,7 @@ from specnorm.datasets.source import Source, refuse_missing
 from specnorm.datasets.table import Clip, clip_table, refuse_shared_sources
 from specnorm.errors import DataError, IntegrityError
 
-CLIP_HEADER = WavHeader(format=1, channels=1, sample_rate=44100, bits=16, frames=220500)
+CLIP_HEADER = wav.WavHeader(format=1, channels=1, sample_rate=44100, bits=16, frames=220500)
 FOLDS = 5
 TARGETS = 50
 CLASS_CLIPS = 8  # of each class in each fold
@@ -168,9 +169,9 @@ def check_header(source: Source, member: str) -> None:
     if not member.endswith(".wav"):
         return
     where = f"{source.path}, member {member!r}"
-    header = wav_header(source.head(member, HEAD_BYTES), source.size(member), where=where)
+    header = wav.header(source.head(member, HEAD_BYTES), source.size(member), where=where)
     if header != CLIP_HEADER:
-        differing = [name for name in WavHeader._fields if getattr(header, name) != getattr(CLIP_HEADER, name)]
+        differing = [name for name in wav.WavHeader._fields if getattr(header, name) != getattr(CLIP_HEADER, name)]
         raise DataError(
             "not an ESC-50 clip",
             where=where,

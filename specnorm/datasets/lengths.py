@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from specnorm.audio.containers import HEAD_BYTES
+from specnorm.audio.containers import HEAD_BYTES, refuse_others
 from specnorm.audio.decode import promised_seconds
 from specnorm.datasets.source import Source
 from specnorm.errors import DataError, IntegrityError
@@ -29,6 +29,9 @@ def measure(source: Source, members: Iterable[str], *, progress: bool = False) -
         refused by name where they are decoded; ``seconds``, every one of :data:`QUANTILES` as the length of a clip that
         is there (so that 95 % of the clips are no longer than that of 95 %); and ``clip_seconds``, see :func:`fitting`.
         The last two are ``None`` where no length is known.
+
+    Raises:
+        DataError: a clip is audio of a format that is not read.
     """
     found = [
         _seconds(source, member)
@@ -73,6 +76,10 @@ def sentences(lengths: dict[str, Any]) -> list[str]:
 def _seconds(source: Source, member: str) -> float | None:
     try:
         head = source.head(member, HEAD_BYTES)
+    except (DataError, IntegrityError):
+        return None
+    refuse_others(head, member)
+    try:
         if head[:4] == b"RIFF":
             with suppress(DataError):  # where the samples begin beyond the head, the whole file tells
                 return promised_seconds(head, size=source.size(member), name=member)

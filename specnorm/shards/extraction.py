@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,11 +20,9 @@ from specnorm.audio.front_end import FrontEnd, describe
 from specnorm.audio.waveform import zero_fraction
 from specnorm.datasets.dataset import Dataset
 from specnorm.params import LinearParams, MelParams, Waveform
-from specnorm.shards import store
+from specnorm.shards import room, store
 from specnorm.shards.fit import fit_of
 from specnorm.shards.prefetch import in_order
-
-_AHEAD = 4  # clips in flight a worker: enough to keep it busy, few enough to bound memory
 
 
 @dataclass(frozen=True)
@@ -37,14 +36,18 @@ def extract(
 ) -> list[str]:
     """Write the shards of every fold of ``dataset`` into ``folder``; returns warnings about single clips.
 
-    The bytes do not depend on ``workers`` (threads; all cores when not given): each clip is computed alone.
+    The bytes do not depend on ``workers`` (threads; all cores when not given, and fewer where memory is short): each
+    clip is computed alone.
 
     Raises:
+        ResourceError: memory or disk do not suffice; where that is known beforehand, ``folder`` is as it was.
         SpecnormError: a clip cannot be read or is not what its header says; nothing is then valid in ``folder``.
     """
+    at = room.pace(params, workers or os.cpu_count() or 1)
+    numbers = Counter(int(fold) for fold in dataset.clips["fold"])
+    room.check_disk(params, dict(sorted(numbers.items())), folder)
     front_end = FrontEnd(params)
     store.invalidate(folder)
-    workers = workers or os.cpu_count() or 1
 
     def one(member: str) -> _Extracted:
         recording, waveforms = waveforms_of(dataset.read(member), params, name=member)
@@ -65,7 +68,7 @@ def extract(
     torch.set_num_threads(1)  # the pool is the parallelism: one clip's FFT is too small to share out
     try:
         with (
-            ThreadPoolExecutor(workers) as pool,
+            ThreadPoolExecutor(at.workers) as pool,
             tqdm(total=len(dataset.clips), unit="clip", disable=None) as progress,
         ):
             for fold, clips in dataset.clips.groupby("fold", sort=True):
@@ -74,7 +77,7 @@ def extract(
                 def rows(
                     members: list[str], facts: list[dict[str, Any]] = facts
                 ) -> Iterator[dict[Waveform, store.Spectrograms]]:
-                    for extracted in in_order(pool, one, members, ahead=workers * _AHEAD):
+                    for extracted in in_order(pool, one, members, ahead=at.ahead):
                         facts.append(extracted.facts)
                         progress.update()
                         yield extracted.spectrograms
@@ -84,6 +87,8 @@ def extract(
                 entries |= store.write_fold(folder, number, len(clips), params.bins, params.frames, rows(members))
                 table = clips[["clip", "fold", "target", "label", "source"]].reset_index(drop=True)
                 index.append(table.assign(row=np.arange(len(clips)), **pd.DataFrame(facts)))
+    except (MemoryError, RuntimeError) as error:
+        raise room.shortage(error) or error from error
     finally:
         torch.set_num_threads(threads)
     table = pd.concat(index, ignore_index=True)

@@ -6,14 +6,13 @@ import ctypes
 import resource
 import sys
 from contextlib import suppress
-from pathlib import Path
 
-import psutil
 import torch
+
+from specnorm.memory import free_bytes
 
 _CLIPS_SHARE = 0.5  # of what is free: activations, gradients and the optimiser need the rest
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def clips_budget(device: torch.device) -> int:
@@ -21,7 +20,7 @@ def clips_budget(device: torch.device) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
     else:
-        free = min(psutil.virtual_memory().available, _container_free())
+        free = free_bytes()
     return int(free * _CLIPS_SHARE)
 
 
@@ -45,13 +44,3 @@ def peaks(device: torch.device) -> dict[str, float]:
     if device.type == "cuda":
         found["peak_device_memory_mb"] = torch.cuda.max_memory_allocated(device) / 1e6
     return found
-
-
-def _container_free() -> float:
-    """Bytes that the control group leaves (version 2, Linux); its page cache counts as free, as the kernel drops it."""
-    try:
-        limit = int((_CGROUP / "memory.max").read_text())  # "max" is no number
-        facts = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
-        return limit - int(facts["anon"])
-    except (OSError, ValueError, KeyError):
-        return float("inf")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import builtins
 import re
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 import torch
 import torchaudio
 
-from specnorm import files
+from specnorm import files, mel_scale
 from specnorm.audio.front_end import FrontEnd, describe
+from specnorm.audio.torchaudio_functional import torchaudio_functional
 from specnorm.errors import ConfigurationError, DataError, ResourceError
 from specnorm.params import LinearParams, MelParams
 
@@ -149,13 +151,39 @@ def test_mel_centres_are_the_peaks_of_the_filters(mel_scale: str) -> None:
         assert level.argmax() == band
 
 
-def test_mel_bands_without_a_bin_are_refused_with_their_number() -> None:
-    """torchaudio only warns, and the band is the floor for ever."""
+@pytest.mark.case("F3")
+def test_mel_bands_without_a_bin_are_refused_with_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torchaudio only warns, and the band is the floor for ever.
+
+    The parameters are refused before anything begins. They count in float64 and the filters are made in float32, so
+    the filters themselves are looked at, too.
+    """
+    with pytest.raises(ConfigurationError, match=r"^bad parameter n_mels in the front end: .* and \d+ hold none: "):
+        FrontEnd.mel(n_mels=256, n_fft=400)
+    assert front_end(transform="mel", n_mels=64, n_fft=1024).bins == 64
+    monkeypatch.setattr(mel_scale, "empty_bands", lambda *_, **__: 0)
     with pytest.raises(
         ConfigurationError, match=r"bands without an FFT bin in spectrogram: expected 0, got \d+ of 256"
     ):
         front_end(transform="mel", n_mels=256, n_fft=400)
-    assert front_end(transform="mel", n_mels=64, n_fft=1024).bins == 64
+
+
+@pytest.mark.case("F3")
+def test_the_parameters_count_the_empty_bands_that_the_filters_have() -> None:
+    generator = np.random.default_rng(3)
+    found = []
+    for _ in range(200):
+        rate, n_fft, n_mels = (int(generator.integers(*limits)) for limits in ((1000, 96000), (1, 300), (1, 150)))
+        f_min, f_max = generator.uniform(0, rate / 8), generator.uniform(rate / 4, rate / 2)
+        scale = ("htk", "slaney")[generator.integers(2)]
+        points = mel_scale.points_hz(f_min, f_max, n_mels, scale)
+        counted = mel_scale.empty_bands(points, n_fft=2 * n_fft, sample_rate=rate)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            filters = torchaudio_functional().melscale_fbanks(n_fft + 1, f_min, f_max, n_mels, rate, None, scale)
+        assert counted == int((filters.amax(dim=0) == 0).sum())
+        found.append(counted)
+    assert 20 < found.count(0) < 180
 
 
 def test_an_odd_n_fft_would_lose_a_frame() -> None:

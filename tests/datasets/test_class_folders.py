@@ -127,6 +127,7 @@ def test_a_file_whose_name_does_not_tell_its_group_is_named(tmp_path: Path, patt
         ({"set/a/dog/1.wav": b""}, "too few class folders in .*folder 'set/a': .*got 'dog'"),
         (PETS | {"x.wav": b"", "y.mp3": b""}, r"audio beside the class folders in .*got 2, first 'x\.wav'"),
         (PETS | {"fox/notes.txt": b""}, r"no audio in a class folder in .*\.wav.*got none in 'fox'\. Fill it"),
+        (PETS | {"dog/9.Caf": b""}, "unsupported audio in dog/9.Caf: .*got CAF. Convert it to FLAC or WAV"),
         (PETS | {"set/1.txt": b"", "set/b/1.m4a": b""}, "no audio in a class folder in .*got none in 'set'"),
         (
             {f"{part}/{name}": b"" for part in ("Train", "test", "validation") for name in PETS},

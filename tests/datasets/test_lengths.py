@@ -10,6 +10,7 @@ import soundfile
 
 from specnorm.datasets.archive import Archive
 from specnorm.datasets.lengths import fitting, measure, sentences
+from specnorm.errors import DataError
 from tests.datasets.layouts import wav_bytes, write_zip
 
 RATE = 8000
@@ -71,6 +72,16 @@ def test_a_clip_without_a_readable_header_is_counted_and_left_to_the_decoder(tmp
     assert found["seconds"]["max"] == 1
     del members["good.wav"]
     assert of(tmp_path, members) == {"known": 0, "unknown": 7, "seconds": None, "clip_seconds": None}
+
+
+@pytest.mark.parametrize("form", ["AU", "CAF", "W64", "RF64"])
+def test_a_format_that_is_not_read_is_refused_before_anything_is_decoded(tmp_path: Path, form: str) -> None:
+    """libsndfile reads these, and would give what is left of a cut one without a word."""
+    members = {"a.wav": encoded(1, "WAV"), "b": encoded(1, form)}
+    with pytest.raises(DataError, match=rf"^unsupported audio in b: expected WAV, .*got {form}. Convert it to FLAC or"):
+        of(tmp_path, members)
+    with pytest.raises(DataError, match=rf"^unsupported audio in b.{form}: expected WAV, .*got {form}"):
+        of(tmp_path, {f"b.{form}": b""})
 
 
 def test_a_quantile_is_the_length_of_a_clip(tmp_path: Path) -> None:

@@ -63,14 +63,15 @@ def _spiked(index: int, value: float) -> bytes:
     return float_wav(signal)
 
 
-def _set(data: bytes, position: int, values: bytes) -> bytes:
+def replaced(data: bytes, position: int, values: bytes) -> bytes:
     return data[:position] + values + data[position + len(values) :]
 
 
-def _flac_claiming(frames: int) -> bytes:
-    """A FLAC file whose STREAMINFO claims ``frames`` (36 bits from byte 21.5)."""
-    data = encode(tone(), "FLAC", "PCM_16")
-    return _set(data, 21, bytes([data[21] & 0xF0 | frames >> 32]) + (frames & 0xFFFFFFFF).to_bytes(4, "big"))
+def flac_claiming(frames: int, *, subtype: str = "PCM_16", md5: bool = True) -> bytes:
+    """A FLAC file of 4000 frames whose STREAMINFO claims ``frames`` (36 bits from byte 21.5), with its MD5 or none."""
+    data = encode(tone(), "FLAC", subtype)
+    data = data if md5 else replaced(data, 26, bytes(16))
+    return replaced(data, 21, bytes([data[21] & 0xF0 | frames >> 32]) + (frames & 0xFFFFFFFF).to_bytes(4, "big"))
 
 
 def _ogg_pages(data: bytes) -> list[bytes]:
@@ -102,19 +103,21 @@ def bad_files() -> Iterator[tuple[str, str, bytes, str]]:
     yield "cut-half-a-frame", "a.wav", wav(bytes(7)), "bad WAV header.*expected whole frames of 2 bytes, got 7 bytes"
     yield "cut-aiff", "a.aiff", aiff[:-2], r"truncated.*expected 8054 bytes by the header, got 8052"
     yield "cut-flac", "a.flac", flac[: len(flac) // 2], "undecodable audio.*expected a whole FLAC file, got "
+    yield "cut-flac-metadata", "a.flac", flac[:40], "truncated.*expected a block of metadata at byte 42, got 40 bytes"
+    yield "cut-flac-magic", "a.flac", flac[:4], "truncated.*expected a block of metadata at byte 4, got 4 bytes"
     yield "cut-ogg", "a.ogg", ogg[: len(ogg) // 2], "truncated.*expected an Ogg page up to byte .*, got "
     yield "cut-ogg-at-page", "a.ogg", b"".join(_ogg_pages(ogg)[:-1]), "truncated.*expected a last Ogg page.*, got none"
     yield "cut-ogg-in-page-header", "a.ogg", ogg + b"OggS", "truncated.*expected an Ogg page up to byte"
     yield "cut-ogg-hole", "a.ogg", b"".join(_ogg_pages(ogg)[:3] + _ogg_pages(ogg)[4:]), "expected .*got "
     yield "cut-opus", "a.opus", opus[:-20], "truncated.*expected an Ogg page up to byte"
-    yield "cut-mp3", "a.mp3", mp3[: len(mp3) // 2], "truncated.*expected 20000 frames by the header, got "
+    yield "cut-mp3", "a.mp3", mp3[: len(mp3) // 2], "truncated.*expected 37 frames of MPEG audio by the header, got 17"
     yield (
         "cut-mp3-no-length",
         "a.mp3",
         mp3[mp3.index(mp3[:2], 4) :],
         "unsupported audio.*expected an MP3 with its length",
     )
-    yield "ogg-damaged", "a.ogg", _set(ogg, len(ogg) // 2, b"\x5a\xa5\x5a"), "damaged audio.*got a wrong checksum"
+    yield "ogg-damaged", "a.ogg", replaced(ogg, len(ogg) // 2, b"\x5a\xa5\x5a"), "damaged audio.*got a wrong checksum"
     yield "ogg-junk-between-pages", "a.ogg", ogg + b"junk" * 10, "damaged audio.*expected an Ogg page at byte"
     yield "ogg-chain", "a.ogg", ogg + opus, "unsupported audio.*expected one Ogg stream, got another at byte"
 
@@ -152,10 +155,10 @@ def bad_files() -> Iterator[tuple[str, str, bytes, str]]:
         "encoding-aifc",
         "a.aifc",
         encode(tone(), "AIFF", "ULAW"),
-        "unsupported encoding.*expected PCM or float.*got ULAW",
+        r"unsupported encoding.*expected PCM of 8, .*got AIFF compression b'ulaw' with 8 bits",
     )
     extensible = encode(tone(), "WAVEX", "PCM_16")
-    yield "encoding-guid", "a.wav", _set(extensible, 46, b"\xff"), "unsupported WAV encoding.*got format tag 0xfffe"
+    yield "encoding-guid", "a.wav", replaced(extensible, 46, b"\xff"), "unsupported WAV encoding.*got format tag 0xfffe"
 
     six = np.tile(tone()[:, None], 6)
     for container, subtype, name in (
@@ -217,7 +220,7 @@ def bad_files() -> Iterator[tuple[str, str, bytes, str]]:
     yield (
         "claim-aiff",
         "a.aiff",
-        _set(aiff, 4, b"\xff\xff\xff\xf0"),
+        replaced(aiff, 4, b"\xff\xff\xff\xf0"),
         "truncated.*expected 4294967288 bytes by the header",
     )
 
@@ -235,5 +238,104 @@ def bad_files() -> Iterator[tuple[str, str, bytes, str]]:
 
     hours = wav(bytes(36_000_000), rate=1000, bits=8)
     yield "long-wav", "a.wav", hours, "too long.*expected at most 600 s, got 36000.0 s by the header"
-    yield "long-flac", "a.flac", _flac_claiming(RATE_HZ * 36000), "too long.*expected at most 600 s, got 36000.0 s"
-    yield "long-flac-unknown", "a.flac", _flac_claiming(0), "too long.*expected at most 600 s, got "
+    yield "long-flac", "a.flac", flac_claiming(RATE_HZ * 36000), "too long.*expected at most 600 s, got 36000.0 s"
+    yield (
+        "long-flac-unknown",
+        "a.flac",
+        flac_claiming(0),
+        "unsupported audio.*expected a FLAC file that tells its length",
+    )
+    yield from _shortened()
+    yield from _other_formats()
+
+
+def _shortened() -> Iterator[tuple[str, str, bytes, str]]:
+    """Files whose header claims less than they hold: libsndfile gives a part of each without a word."""
+    for subtype in ("PCM_S8", "PCM_16", "PCM_24"):
+        data = flac_claiming(2000, subtype=subtype)
+        yield f"short-flac-{subtype}", "a.flac", data, "damaged audio.*expected samples with the MD5 .* of 2000 frames"
+    data = flac_claiming(2000, md5=False)
+    yield "short-flac-no-md5", "a.flac", data, "damaged audio.*expected 2000 frames by the header, got 4000 by the last"
+    data = flac_claiming(4000, md5=False)
+    yield (
+        "short-flac-no-end",
+        "a.flac",
+        data[:-1] + b"?",
+        "truncated.*expected a whole last block",
+    )
+
+    aiff = encode(tone(), "AIFF", "PCM_16")
+    sound = aiff.index(b"SSND")
+    size = (len(aiff) - sound - 8).to_bytes(4, "big")
+    half = replaced(aiff, sound + 4, (8 + 4000).to_bytes(4, "big"))
+    yield "short-aiff", "a.aiff", half, "(damaged|bad|truncated).*expected .*, got "
+    tidy = half[: sound + 16 + 4000]
+    tidy = replaced(tidy, 4, (len(tidy) - 8).to_bytes(4, "big"))
+    yield "short-aiff-tidy", "a.aiff", tidy, "bad AIFF header.*4000 frames of 2 bytes.*got 4000 bytes in"
+    more = replaced(aiff, aiff.index(b"COMM") + 10, (2000).to_bytes(4, "big"))
+    yield (
+        "short-aiff-common",
+        "a.aiff",
+        more,
+        "bad AIFF header.*2000 frames of 2 bytes by its COMM.*got 8000 ",
+    )
+    twice = aiff + b"SSND" + size + aiff[sound + 8 :]
+    twice = replaced(twice, 4, (len(twice) - 8).to_bytes(4, "big"))
+    yield "short-aiff-two", "a.aiff", twice, "bad AIFF header.*expected one SSND chunk, got 2"
+    none = replaced(aiff, aiff.index(b"COMM"), b"ANNO")
+    yield "short-aiff-no-common", "a.aiff", none, "bad AIFF header.*expected one COMM chunk, got 0"
+    aside = replaced(aiff, sound + 8, (16).to_bytes(4, "big"))
+    yield "short-aiff-offset", "a.aiff", aside, "bad AIFF header.*expected an SSND chunk without an offset, got another"
+
+    half = wav(data_size=4000)
+    yield "short-wav", "a.wav", half, "damaged audio.*2000 frames.*got 4000 bytes.*as 2000 more frames"
+    silent = wav(bytes(8000), data_size=4000)
+    yield "short-wav-silence", "a.wav", silent, "damaged audio.*expected 2000 frames by.*got 4000 bytes behind"
+    body = bytes(8)
+    twice = riff(chunk(b"fmt ", fmt()), chunk(b"data", body), chunk(b"data", body))
+    yield "short-wav-two", "a.wav", twice, "unsupported WAV file.*expected one data chunk, got two"
+
+    mp3 = encode(tone(20000), "MP3", "MPEG_LAYER_III")
+    xing = mp3.index(b"Xing")
+    for count in (18, 36, 38):
+        data = replaced(mp3, xing + 8, count.to_bytes(4, "big"))
+        yield f"short-mp3-{count}", "a.mp3", data, "damaged audio.*wrong checksum of the MP3's first frame"
+        data = replaced(data, xing + 120 + 34, bytes(2))  # the checksum: not set
+        yield (
+            f"short-mp3-{count}-unsealed",
+            "a.mp3",
+            data,
+            f"expected {count} frames of MPEG audio by.*got 37",
+        )
+    yield (
+        "short-mp3-two",
+        "a.mp3",
+        mp3 + mp3,
+        "damaged audio.*expected 37 frames.*got 75. Two files joined",
+    )
+    tagged = b"ID3\4\0\0\0\0\0\7" + bytes(7) + mp3
+    yield "short-mp3-two-tagged", "a.mp3", mp3 + tagged, "damaged audio.*an MP3 frame, a tag or the end at byte 6192"
+    yield (
+        "short-mp3-junk",
+        "a.mp3",
+        mp3 + b"junk" * 10,
+        "damaged audio.*an MP3 frame, a tag or.*got 40 other",
+    )
+    yield "short-mp3-no-frame", "a.mp3", b"ID3\4\0\0\0\0\0\7" + bytes(300), "damaged audio.*an MP3 frame at byte 17"
+    hole = mp3[:2000] + mp3[3000:]
+    yield "short-mp3-hole", "a.mp3", hole, "damaged audio.*an MP3 frame, a tag or the end at"
+
+
+def _other_formats() -> Iterator[tuple[str, str, bytes, str]]:
+    """Audio of formats that are not read, some of them by libsndfile."""
+    for container, name in (("AU", "a.au"), ("CAF", "a.caf"), ("W64", "a.w64"), ("RF64", "a.rf64"), ("NIST", "a.wav")):
+        data = encode(tone(), container, "PCM_16")
+        got = "NIST Sphere" if container == "NIST" else container
+        yield (
+            f"other-{container}",
+            name,
+            data,
+            f"unsupported audio.*expected WAV, .*got {got}. Convert it",
+        )
+    data = b"\0\0\0\x20ftypM4A " + bytes(100)
+    yield "other-MP4", "a.m4a", data, "unsupported audio.*expected WAV, .*got MP4. Convert it to FLAC or WAV"

@@ -27,6 +27,7 @@ PLUMBING = {
     "specnorm.dataset_params": "the part of the door that a data set's values come in by",
     "specnorm.errors": "how a failure is told; a stage that failed has no outputs",
     "specnorm.files": "whole files and their digests; what is in them comes from the callers",
+    "specnorm.memory": "how much of it is free: what does not fit is refused, and what fits is the same",
     "specnorm.params": "the door for values, and each value that a stage reads is among its `params`",
     "specnorm.refusal": "how a refused value is told",
 }

@@ -21,7 +21,7 @@ LEFT_OUT = {
     | TRAINING
     | {"torch", "torchaudio", "sklearn", "scipy", "pandas", "pyarrow", "numpy", "requests"},
     "download": PICTURES | TRAINING | {"torch", "torchaudio", "sklearn", "scipy", "specnorm.shards"},
-    "spectrograms": PICTURES | TRAINING | {"sklearn", "requests", "specnorm.statistics"},
+    "spectrograms": PICTURES | (TRAINING - {"psutil"}) | {"sklearn", "requests", "specnorm.statistics"},
     "statistics": PICTURES | TRAINING | {"sklearn", "requests", "scipy", "soundfile", "specnorm.datasets"},
     "normalizers": PICTURES | {"sklearn", "requests", "scipy", "soundfile", "torchaudio", "specnorm.training"},
     "train": PICTURES

@@ -13,7 +13,8 @@ from specnorm.audio.waveform import prepare
 from specnorm.errors import DataError, IntegrityError, ResourceError, SpecnormError
 from specnorm.params import WAVEFORMS
 from specnorm.shards import store
-from specnorm.shards.extraction import _AHEAD, extract
+from specnorm.shards.extraction import extract
+from specnorm.shards.room import AHEAD
 from specnorm.shards.store import open_shards
 from tests.builders import FLOOR_DB, Array, MemoryDataset, front_end_params, noise, tree
 from tests.faults.bad_wav import float_wav, wav
@@ -227,5 +228,5 @@ def test_a_write_that_fails_stops_the_work(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(store.ShardWriter, "append", append)
     with pytest.raises(ResourceError, match="No space left on device"):
         run(Counting(clips(folds=1, number=100)), tmp_path, workers=2)
-    assert len(read) <= 2 * _AHEAD
+    assert len(read) <= 2 * AHEAD
     assert tree(tmp_path) == {}

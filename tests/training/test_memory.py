@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from specnorm import memory as machine
 from specnorm.training import memory
 
 CPU = torch.device("cpu")
@@ -19,8 +20,8 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def free(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A machine with 1000 bytes free, in no container; returns the folder where a container's limits would stand."""
-    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
-    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
+    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
     return tmp_path
 
 
