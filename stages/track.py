@@ -11,30 +11,49 @@ import getpass
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline import command, finished, places, stage
-from specnorm import files
-from specnorm.classifier import module
+from pipeline import command, places, stage
 from specnorm.errors import ResourceError
 from specnorm.params import Params
-from specnorm.report import results
-from specnorm.training.cells import StoredCell
+from specnorm.tracking import marks
+from specnorm.tracking.place import Store
 
-_LOCK_SECONDS = 20.0
+if TYPE_CHECKING:
+    from specnorm.training.cells import StoredCell
 
 
-def work(params: Params, _: argparse.Namespace) -> None:
-    compared = results.read(places.COMPARISON)
-    stored = finished.cells(params)
-    # Before MLflow is imported, which reads them: no telemetry, no minutes of retries against a dead server, and no two
-    # lines a run.
+def work(params: Params, parsed: argparse.Namespace) -> None:
+    try:
+        _mirror(params, parsed)
+    except ResourceError as error:  # a warning, unless tracking is required
+        hint = "The results are safe in data/, and the next `dvc repro` tries again"
+        failure = ResourceError(str(error), hint=hint)
+        if params.tracking.required:
+            raise failure from error
+        stage.warn(failure)
+
+
+def _mirror(params: Params, parsed: argparse.Namespace) -> None:
+    # 1. The store, and what is known of it.
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{places.root() / 'mlflow.db'}"
+    store = Store.at(uri, params.tracking.experiment)
+    remembered, manifest, values = places.cache() / "mlflow", places.COMPARISON / "manifest.json", params.model_dump()
+    experiment = os.environ.get("DVC_EXP_NAME", marks.WORKSPACE)
+    if parsed.unless_marked and marks.holds(remembered, store, manifest, values, experiment):
+        command.say(f"MLflow experiment {store.experiment}: all there before. `make track` looks again")
+        return
+
+    # 2. MLflow, after its settings: no telemetry, no minutes of retries against a dead server, no two lines a run.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")
-    from specnorm import tracking
+    from pipeline import finished
+    from specnorm.report import results
+    from specnorm.tracking.finished import Finished
+    from specnorm.tracking.mirror import mirror
 
     def sources(cell: StoredCell) -> dict[str, Path]:
         norm, fold = cell.key.norm, cell.key.fold
@@ -43,51 +62,11 @@ def work(params: Params, _: argparse.Namespace) -> None:
             "normalizer": places.normalizer_path(norm, fold),
         }
 
-    def load(cell: StoredCell) -> module.Classifier:
-        return module.load(cell, sources(cell)["normalizer"], params.spectrogram)
-
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{places.root() / 'mlflow.db'}"
-    database = tracking.database(uri)
-    store = tracking.Store(
-        uri=uri,
-        artifacts=database.parent / "mlartifacts" if database is not None else None,
-        experiment=params.tracking.experiment,
-    )
-    values = params.model_dump()
-
-    def runs() -> str:
-        added, known = tracking.sync(store, compared, stored, values, _tags(), sources)
-        return f"MLflow experiment {store.experiment}: {added} runs added, {known} there before. See `make ui`"
-
-    def model() -> str:
-        registered = tracking.register(store, compared, stored, values, load)
-        return f"The recommended mode's model: {registered}" if registered else "One mode alone: no model registered"
-
-    if _attempt("results not mirrored into MLflow", runs, required=params.tracking.required):
-        _attempt("the recommended mode's model not registered in MLflow", model, required=params.tracking.required)
-
-
-def _attempt(failed: str, step: Callable[[], str], *, required: bool) -> bool:
-    """Take a step alone at the store; whether it succeeded. A failure is a warning, unless tracking is required."""
-    try:
-        # MLflow's first use of a fresh database fails when two processes meet in it.
-        with files.exclusive(places.root() / ".cache/locks/mlflow.lock", timeout_s=_LOCK_SECONDS):
-            command.say(step())
-    except ResourceError as error:
-        failure = ResourceError(f"{failed}: {error}", hint="The results are safe in data/; `make track` tries again")
-        if required:
-            raise failure from error
-        stage.warn(failure)
-        return False
-    return True
-
-
-def _tags() -> dict[str, str]:
-    return {
-        "mlflow.source.git.commit": _commit(),
-        "mlflow.user": _user(),
-        "dvc.experiment": os.environ.get("DVC_EXP_NAME", "workspace"),
-    }
+    # 3. The results, and what is said of every run.
+    compared, stored = results.read(places.COMPARISON), finished.cells(params)
+    tags = {"mlflow.source.git.commit": _commit(), "mlflow.user": _user(), "dvc.experiment": experiment}
+    mirror(store, Finished(compared, stored, values, tags, sources), remembered, command.say)
+    command.say("See `make ui`")
 
 
 def _commit() -> str:
@@ -106,8 +85,14 @@ def _user() -> str:
         return "unknown"
 
 
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--unless-marked", action="store_true", help="do nothing where a mark says that MLflow holds these results"
+    )
+
+
 def main(argv: list[str] | None = None) -> int:
-    return stage.run(work, argv)
+    return stage.run(work, argv, arguments=_arguments)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import json
 import re
 import tempfile
 import warnings
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,84 +22,95 @@ from specnorm.classifier.module import Classifier
 from specnorm.comparison.document import Document, cells_digest
 from specnorm.errors import ResourceError
 from specnorm.files import fingerprint
-from specnorm.report.results import Results
-from specnorm.tracking.runs import cell_fingerprint, dataset_name, mode_fingerprint
-from specnorm.tracking.store import FINGERPRINT, Store, opened, runs_with
+from specnorm.tracking.content import cell_fingerprint, mode_fingerprint
+from specnorm.tracking.finished import Finished
+from specnorm.tracking.marks import MODEL_LAYOUT
+from specnorm.tracking.place import Store
+from specnorm.tracking.store import FINGERPRINT, opened, runs_with
 from specnorm.training.cells import StoredCell
 
 ALIAS = "champion"
-_LAYOUT = 1  # of what a version holds: raise it with any change, so that a new version is made
+
+_MODEL_FILES = ("MLmodel", "data/model.pt2")  # what a version cannot do without
 
 
-def register(
-    store: Store,
-    results: Results,
-    cells: list[StoredCell],
-    params: dict[str, Any],
-    load: Callable[[StoredCell], Classifier],
-) -> str | None:
+class ExportError(ResourceError):
+    """The model is none that can be exported; a later attempt at the same one will not do better."""
+
+
+def register(store: Store, finished: Finished) -> str | None:
     """Register the recommended mode's model, and let the alias name it; returns its URI.
 
     The model is that of the mode's first cell in the protocol: its first fold with its first seed. The cell with the
     best held-out accuracy would be a choice by test data, and what its accuracy promises would not be kept.
 
-    A version is made only where none of the same content is there. One mode alone was compared with nothing: then
-    nothing is registered, the alias stays where it is, and the result is ``None``.
+    A version is made only where none of the same content is there; one that has lost its files gets them back. One
+    mode alone was compared with nothing: then nothing is registered, the alias stays where it is, and the result is
+    ``None``.
 
     Args:
-        results: the comparison.
-        cells: all of its cells, in the order of the protocol, whose runs the store holds.
-        params: all parameters, nested.
-        load: makes a cell's classifier; called only for a new version.
+        store: holds the runs of these results.
+        finished: the results; a classifier is made only for what is missing.
 
     Raises:
-        ResourceError: the store cannot be reached or written, or the model is none that can be exported.
+        ResourceError: the store cannot be reached or written.
+        ExportError: the model is none that can be exported.
     """
-    if len(results.verdict.modes) == 1:
+    if len(finished.results.verdict.modes) == 1:
         return None
-    own = [cell for cell in cells if cell.key.norm == results.verdict.recommended]
-    data = dataset_name(params)
+    data = finished.dataset
     name = re.sub(r"[^\w .-]", "-", f"{store.experiment}-{data}-classifier")  # fit for a name and for a query
     with opened(store) as (client, experiment):
         if not client.search_registered_models(f"name = '{name}'"):
             client.create_registered_model(name, description=f"Waveforms of {data} in, class probabilities out")
-        version = _version(client, experiment, name, own, results.verdict, load)
+        version = _version(client, experiment, name, finished)
         if str(client.get_registered_model(name).aliases.get(ALIAS)) != version:
             client.set_registered_model_alias(name, ALIAS, version)
     return f"models:/{name}@{ALIAS}"
 
 
-def _version(
-    client: MlflowClient,
-    experiment: Experiment,
-    name: str,
-    cells: list[StoredCell],
-    verdict: Document,
-    load: Callable[[StoredCell], Classifier],
-) -> str:
+def _version(client: MlflowClient, experiment: Experiment, name: str, finished: Finished) -> str:
     """The number of the version with the first cell's model, which is made where there is none."""
-    cell, classes = cells[0], list(verdict.dataset.classes)
-    mark = fingerprint(["champion", _LAYOUT, cells_digest([cell]), classes])
-    known = client.search_model_versions(f"name = '{name}' and tags.`{FINGERPRINT}` = '{mark}'")
-    if known:
-        return str(known[0].version)
-    classifier = load(cell)
-    facts = asdict(cell.key)
+    verdict = finished.results.verdict
+    cell, classes = finished.of_mode(verdict.recommended)[0], list(verdict.dataset.classes)
+    mark = fingerprint(["champion", MODEL_LAYOUT, cells_digest([cell]), classes])
     parent = mode_fingerprint(verdict.mode(cell.key.norm))
     runs = [runs_with(client, experiment, each)[0].info.run_id for each in (cell_fingerprint(parent, cell), parent)]
-    metadata = {**facts, "classes": classes, "sample_rate": classifier.front_end.params.sample_rate}
-    model = _logged(client, experiment, runs, mark, classifier, metadata)
+    known = client.search_model_versions(f"name = '{name}' and tags.`{FINGERPRINT}` = '{mark}'")
+    if known:
+        _restore(client, experiment, mark, finished, cell)
+        return str(known[0].version)
+    classifier = finished.classifier(cell)
+    model = _logged(client, experiment, runs, mark, classifier, _metadata(finished, cell, classifier))
     version = client.create_model_version(
         name,
         # The model's place and not its URI, which MLflow looks up in the process's global store.
         source=model.artifact_location,
         run_id=runs[0],
-        tags={**facts, "classes": json.dumps(classes, ensure_ascii=False), FINGERPRINT: mark},
+        tags={**asdict(cell.key), "classes": json.dumps(classes, ensure_ascii=False), FINGERPRINT: mark},
         description=_description(cell, classifier, verdict),
         model_id=model.model_id,
         await_creation_for=0,  # not minutes
     )
     return str(version.version)
+
+
+def _restore(client: MlflowClient, experiment: Experiment, mark: str, finished: Finished, cell: StoredCell) -> None:
+    """Give a version's model the files back that it has lost; one that was deleted itself stays so."""
+    for model in client.search_logged_models([experiment.experiment_id], f"tags.`{FINGERPRINT}` = '{mark}'"):
+        there = {
+            artifact.path
+            for folder in (None, "data")
+            for artifact in client.list_logged_model_artifacts(model.model_id, folder)
+        }
+        if not there.issuperset(_MODEL_FILES):
+            classifier = finished.classifier(cell)
+            _upload(client, model, classifier, _metadata(finished, cell, classifier))
+
+
+def _metadata(finished: Finished, cell: StoredCell, classifier: Classifier) -> dict[str, Any]:
+    classes = list(finished.results.verdict.dataset.classes)
+    return {**asdict(cell.key), "classes": classes, "sample_rate": classifier.front_end.params.sample_rate}
 
 
 def _logged(
@@ -114,19 +124,23 @@ def _logged(
     """The classifier as an MLflow model, an output of ``runs``; what an interrupted attempt left is removed."""
     for left in client.search_logged_models([experiment.experiment_id], f"tags.`{FINGERPRINT}` = '{mark}'"):
         client.delete_logged_model(left.model_id)
-    with tempfile.TemporaryDirectory() as folder:
-        model = client.create_logged_model(
-            experiment.experiment_id, "classifier", source_run_id=runs[0], tags={FINGERPRINT: mark}
-        )
-        place = Path(folder) / "model"
-        _save(place, model, runs[0], classifier, metadata)
-        client.log_model_artifacts(model.model_id, str(place))
+    model = client.create_logged_model(
+        experiment.experiment_id, "classifier", source_run_id=runs[0], tags={FINGERPRINT: mark}
+    )
+    _upload(client, model, classifier, metadata)
     for run_id in runs:
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     return client.finalize_logged_model(model.model_id, "READY")
 
 
-def _save(place: Path, model: LoggedModel, run_id: str, classifier: Classifier, metadata: dict[str, Any]) -> None:
+def _upload(client: MlflowClient, model: LoggedModel, classifier: Classifier, metadata: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "model"
+        _save(place, model, classifier, metadata)
+        client.log_model_artifacts(model.model_id, str(place))
+
+
+def _save(place: Path, model: LoggedModel, classifier: Classifier, metadata: dict[str, Any]) -> None:
     """Write the classifier as an exported graph: no pickle, and none of this package is needed to load it."""
     single = np.dtype(np.float32)
     signature = ModelSignature(
@@ -134,9 +148,8 @@ def _save(place: Path, model: LoggedModel, run_id: str, classifier: Classifier, 
         inputs=Schema([TensorSpec(single, (-1, classifier.samples))]),
         outputs=Schema([TensorSpec(single, (-1, len(metadata["classes"])))]),
     )
-    described = Model(
-        artifact_path=model.artifact_location, run_id=run_id, model_id=model.model_id, model_uuid=model.model_id
-    )
+    # Without its place, which would be a path of this machine in a file that travels.
+    described = Model(run_id=model.source_run_id, model_id=model.model_id, model_uuid=model.model_id)
     try:
         with warnings.catch_warnings():
             # MLflow warns of a type hint of its own.
@@ -151,9 +164,11 @@ def _save(place: Path, model: LoggedModel, run_id: str, classifier: Classifier, 
                 metadata=metadata,
                 serialization_format="pt2",
             )
+    except OSError:  # no place to write it
+        raise
     except Exception as error:  # a mode's own code can make torch's export say anything
         first = str(error).strip().partition("\n")[0]
-        raise ResourceError("the model cannot be exported", where=f"mode {metadata['norm']}", got=first) from error
+        raise ExportError("the model cannot be exported", where=f"mode {metadata['norm']}", got=first) from error
     # On a machine with a GPU MLflow would load it there, and then refuse it because it was exported on a CPU.
     described.flavors["python_function"]["config"] = {"device": "cpu"}
     described.save(str(place / "MLmodel"))

@@ -1,12 +1,13 @@
-"""Where MLflow keeps what it is told: opening it in bounded time, and its failures as one error of ours."""
+"""MLflow's store: opening it in bounded time, its failures as one error of ours, its log without secrets."""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from alembic.util import CommandError
 from mlflow.entities import Experiment, Run
@@ -14,28 +15,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from specnorm.datasets.urls import visible_url
 from specnorm.errors import ResourceError
+from specnorm.tracking.place import Store
 
 FINGERPRINT = "specnorm.fingerprint"
 
-_SQLITE = "sqlite:///"
 _BUSY_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class Store:
-    """Where MLflow keeps runs.
-
-    Args:
-        uri: the tracking URI.
-        artifacts: folder for a local store's artefacts; ``None`` leaves it to the server.
-        experiment: the experiment's name.
-    """
-
-    uri: str
-    artifacts: Path | None
-    experiment: str
 
 
 @contextmanager
@@ -45,20 +30,19 @@ def opened(store: Store) -> Iterator[tuple[MlflowClient, Experiment]]:
     Raises:
         ResourceError: the store cannot be reached, read or written, now or anywhere in the block.
     """
-    try:
-        _probe(store.uri)
-        client = MlflowClient(store.uri)
-        yield client, _experiment(client, store)
-    # What is missing for an import is the client of a server's artefact storage.
-    except (MlflowException, SQLAlchemyError, CommandError, sqlite3.Error, OSError, ImportError) as error:
-        shown = store.uri if store.uri.startswith(_SQLITE) else visible_url(store.uri)
-        lines = str(error).strip().replace(store.uri, shown).splitlines()  # SQLAlchemy adds the statement
-        raise ResourceError("cannot use the MLflow store", where=shown, got=lines[0] if lines else error) from error
-
-
-def database(uri: str) -> Path | None:
-    """The file of a SQLite store; ``None`` for any other."""
-    return Path(uri.removeprefix(_SQLITE).partition("?")[0]) if uri.startswith(_SQLITE) else None
+    where = store.shown
+    with _log_lines(store):
+        try:
+            if store.database is not None:
+                _probe(store.database)
+            client = MlflowClient(store.uri)
+            yield client, _experiment(client, store)
+        # What is missing for an import is the client of a server's artefact storage.
+        except (MlflowException, SQLAlchemyError, CommandError, sqlite3.Error, OSError, ImportError) as error:
+            lines = store.masked(str(error).strip()).splitlines()  # SQLAlchemy adds the statement
+            got = lines[0] if lines else type(error).__name__
+            # Not `from error`: its text, which a traceback would show, may hold what lets somebody in.
+            raise ResourceError("cannot use the MLflow store", where=where, got=got) from None
 
 
 def runs_with(client: MlflowClient, experiment: Experiment, fingerprint: str) -> list[Run]:
@@ -67,15 +51,16 @@ def runs_with(client: MlflowClient, experiment: Experiment, fingerprint: str) ->
     return list(client.search_runs([experiment.experiment_id], query))
 
 
-def _probe(uri: str) -> None:
-    """Open a SQLite store for writing: MLflow itself would try for minutes where it is locked or no database."""
-    path = database(uri)
-    if path is None:
-        return
+def _probe(path: Path) -> None:
+    """Write to a SQLite store and take it back: where it is locked, read-only or no database MLflow tries for minutes.
+
+    Beginning to write is not enough: SQLite lets that pass in a file that can only be read.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute("SELECT name FROM sqlite_master").fetchall()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute(f"PRAGMA user_version = {version + 1}")
         connection.rollback()
 
 
@@ -87,3 +72,21 @@ def _experiment(client: MlflowClient, store: Store) -> Experiment:
     location = None if store.artifacts is None else store.artifacts.resolve().as_uri()
     tags = {"mlflow.experimentKind": "custom_model_development"}
     return client.get_experiment(client.create_experiment(store.experiment, location, tags))
+
+
+@contextmanager
+def _log_lines(store: Store) -> Iterator[None]:
+    """Whatever MLflow and its libraries log, one line each, masked: a server's address goes into their retries."""
+    before = logging.getLogRecordFactory()
+
+    def masked(*arguments: Any, **named: Any) -> logging.LogRecord:
+        record = before(*arguments, **named)
+        text = store.masked(record.getMessage())
+        record.msg, record.args, record.exc_info, record.stack_info = " ".join(text.split()), (), None, None
+        return record
+
+    logging.setLogRecordFactory(masked)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(before)

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,12 @@ import yaml
 
 from specnorm.classifier import module
 from specnorm.report.results import Results
+from specnorm.tracking.finished import Finished
+from specnorm.tracking.place import Store
 from specnorm.training.cells import StoredCell
 from tests import made_up
 from tests.classifier.test_module import MEL, MODES, RATE, Trained, train_cell
-from tests.tracking.test_runs import TAGS, write_results
+from tests.tracking.mirrored import TAGS, write_results
 
 pytestmark = [
     # MLflow 3.17 uses what SQLAlchemy 2.1 deprecates, and has a type hint that it warns of.
@@ -31,15 +32,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The given buffer is not writable:UserWarning"),
 ]
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when MLflow is imported, by the fixture below
-
 
 @dataclass(frozen=True)
 class Project:
     """Two modes with a trained cell each, and an MLflow store."""
 
-    tracking: Any
-    store: Any
+    store: Store
     client: Any
     trained: dict[str, Trained]
     folder: Path
@@ -56,18 +54,23 @@ class Project:
         return values
 
     def load(self, cell: StoredCell) -> module.Classifier:
-        norm = cell.metrics["norm"]
+        norm = cell.key.norm
         self.loads.append(norm)
         return self.trained[norm].load()
 
     def compared(self, recommended: str, cells: list[StoredCell] | None = None) -> Results:
         return write_results(self.folder / "comparison", cells or self.cells, recommended=recommended)
 
-    def register(self, recommended: str, load: Callable[[StoredCell], module.Classifier] | None = None) -> str | None:
-        compared = self.compared(recommended)
-        self.tracking.sync(self.store, compared, self.cells, self.params, TAGS, lambda _: {})
-        uri: str | None = self.tracking.register(self.store, compared, self.cells, self.params, load or self.load)
-        return uri
+    def finished(self, recommended: str, cells: list[StoredCell] | None = None) -> Finished:
+        used = cells or self.cells
+        return Finished(self.compared(recommended, used), used, self.params, TAGS, lambda _: {})
+
+    def register(self, recommended: str) -> str | None:
+        from specnorm.tracking import champion, runs
+
+        finished = self.finished(recommended)
+        runs.sync(self.store, finished)
+        return champion.register(self.store, finished)
 
     @property
     def name(self) -> str:
@@ -88,15 +91,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
     return {norm: train_cell(folder / norm, MEL, MODES[norm], norm=norm) for norm in ("none", "global")}
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from mlflow.tracking import MlflowClient
-
-    path = tmp_path_factory.mktemp("mlflow store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
 def project(
     database: Path,
@@ -107,12 +101,12 @@ def project(
 ) -> Project:
     from mlflow.tracking import MlflowClient
 
-    from specnorm import tracking
-
-    store = tracking.Store(f"sqlite:///{database}", database.parent / "mlartifacts", request.node.name)
+    store = Store(f"sqlite:///{database}", database.parent / "mlartifacts", request.node.name)
     client = MlflowClient(store.uri)
     monkeypatch.chdir(tmp_path)  # MLflow must leave nothing here
-    return Project(tracking, store, client, trained, tmp_path, [])
+    made = Project(store, client, trained, tmp_path, [])
+    monkeypatch.setattr(Finished, "classifier", lambda _, cell: made.load(cell))
+    return made
 
 
 def test_the_champion_predicts_what_its_cell_did(
@@ -183,9 +177,9 @@ def test_a_model_is_registered_once_and_the_alias_follows_the_recommendation(pro
 
 def test_one_mode_alone_takes_the_title_from_nobody(project: Project, trained: dict[str, Trained]) -> None:
     project.register("global")
-    alone = [trained["none"].cell]
-    compared = project.compared("none", alone)
-    assert project.tracking.register(project.store, compared, alone, project.params, project.load) is None
+    from specnorm.tracking import champion
+
+    assert champion.register(project.store, project.finished("none", [trained["none"].cell])) is None
     assert project.champion.tags["norm"] == "global"
 
 

@@ -1,155 +1,27 @@
-"""MLflow holds every result once, whatever happens to the store, and never holds up a result."""
+"""MLflow holds every result once, and whole, whatever happens to the store."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
-import os
-import sqlite3
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
-from torch import Tensor, nn
 
-from pipeline import places
-from specnorm.audio.front_end import FrontEnd
-from specnorm.classifier.module import Classifier
-from specnorm.comparison.document import cells_digest
 from specnorm.errors import IntegrityError, ResourceError
-from specnorm.report import results
-from specnorm.report.results import Results
 from specnorm.shards.store import Shards
 from specnorm.training.cells import StoredCell
-from stages import track
-from tests import builders, made_up
+from tests import made_up
+from tests.tracking.mirrored import MODES, SOURCES, TAGS, artifact, client_of, of_kind, runs, write_results
 
 # MLflow 3.17 uses what SQLAlchemy 2.1 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning")
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when MLflow is imported, by the fixture below
-MODES = ("none", "global")
-TAGS = {"mlflow.source.git.commit": "0123abc", "mlflow.user": "me", "dvc.experiment": "workspace"}
-SOURCES = ("statistics", "normalizer")
 
-
-def write_results(
-    folder: Path,
-    cells: list[StoredCell],
-    *,
-    recommended: str | None = None,
-    figure: str = "a picture",
-    width: float = 0.125,
-) -> Results:
-    """A comparison of cells with made-up intervals."""
-    modes = {}
-    for mode in dict.fromkeys(cell.metrics["norm"] for cell in cells):
-        own = [cell for cell in cells if cell.metrics["norm"] == mode]
-        accuracies = [cell.metrics["accuracy"] for cell in own]
-        mean, deviation = float(np.mean(accuracies)), float(np.std(accuracies, ddof=1)) if accuracies[1:] else None
-        estimate = {"mean": mean, "low": mean - width, "high": mean + width, "deviation": deviation}
-        figures = dict.fromkeys(made_up.METRICS, estimate)
-        modes[mode] = {"cells": len(own), "sha256": cells_digest(own), **figures}
-    chosen = recommended or next(iter(modes))
-    verdict = made_up.document(modes, recommended=chosen, recommendation=f"Use {chosen}: no mode beats another")
-    texts = {"verdict.json": verdict.to_json(), "report.html": "<p>the report</p>", "figures/modes.svg": figure}
-    results.write(folder, {name: text.encode() for name, text in texts.items()})
-    return results.read(folder)
-
-
-@pytest.fixture(scope="module")
-def tracking() -> Any:
-    from specnorm import tracking
-
-    return tracking
-
-
-@pytest.fixture(scope="module")
-def database(tracking: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One migrated store for all tests: each takes its own experiment in it."""
-    from mlflow.tracking import MlflowClient
-
-    path = tmp_path_factory.mktemp("mlflow store") / "mlflow.db"  # a blank in the path, on purpose
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture
-def store(tracking: Any, database: Path, request: pytest.FixtureRequest) -> Any:
-    return tracking.Store(f"sqlite:///{database}", database.parent / "mlartifacts", request.node.name)
-
-
-@pytest.fixture
-def params() -> dict[str, Any]:
-    values: dict[str, Any] = yaml.safe_load((made_up.ROOT / "params.yaml").read_text(encoding="utf-8"))
-    values["norm"] = {name: values["norm"][name] for name in MODES}
-    return values
-
-
-@pytest.fixture
-def shards(tmp_path: Path) -> Shards:
-    return made_up.write_shards(tmp_path / "data/spectrograms")
-
-
-@pytest.fixture
-def stored(tmp_path: Path, shards: Shards) -> list[StoredCell]:
-    return made_up.write_cells(tmp_path / "data/cells", shards, MODES)
-
-
-@pytest.fixture
-def sources(tmp_path: Path) -> Callable[[StoredCell], dict[str, Path]]:
-    def call(cell: StoredCell) -> dict[str, Path]:
-        norm, fold = cell.metrics["norm"], cell.metrics["fold"]
-        found = {name: tmp_path / name / norm / f"fold-{fold}.json" for name in SOURCES}
-        for name, path in found.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"{name} of {norm} {fold}")
-        return found
-
-    return call
-
-
-@pytest.fixture
-def sync(
-    tracking: Any, store: Any, params: dict[str, Any], sources: Any, tmp_path: Path
-) -> Callable[..., tuple[int, int]]:
-    """Sync cells as they are, with a comparison of just them; ``tags`` override the usual ones."""
-
-    def call(cells: list[StoredCell], compared: Results | None = None, **tags: str) -> tuple[int, int]:
-        compared = compared or write_results(tmp_path / "data/comparison", cells)
-        found: tuple[int, int] = tracking.sync(store, compared, cells, params, TAGS | tags, sources)
-        return found
-
-    return call
-
-
-def client_of(store: Any) -> Any:
-    from mlflow.tracking import MlflowClient
-
-    return MlflowClient(store.uri)
-
-
-def artifact(store: Any, run: Any, name: str) -> str:
-    return (store.artifacts / run.info.run_id / "artifacts" / name).read_text()
-
-
-def runs(store: Any) -> list[Any]:
-    from mlflow.tracking import MlflowClient
-
-    client = MlflowClient(store.uri)
-    return list(client.search_runs([client.get_experiment_by_name(store.experiment).experiment_id]))
-
-
-def of_kind(store: Any, kind: str) -> list[Any]:
-    return [run for run in runs(store) if run.data.tags["kind"] == kind]
-
-
+@pytest.mark.case("V4")
 def test_a_run_a_mode_and_a_run_a_cell_once(sync: Any, store: Any, stored: list[StoredCell]) -> None:
     assert sync(stored) == (8, 0)
     assert sync(stored) == (0, 8)
@@ -218,6 +90,7 @@ def test_params_are_flat_and_of_one_set_of_keys(
     assert {run.data.params["fold"] for run in of_kind(store, "mode")} == {"all"}
 
 
+@pytest.mark.case("X3")
 def test_no_password_and_no_path_of_this_machine(
     sync: Any, store: Any, stored: list[StoredCell], params: dict[str, Any]
 ) -> None:
@@ -230,6 +103,7 @@ def test_no_password_and_no_path_of_this_machine(
         assert not any(word in text for word in ("secret", "pw@", "token", str(made_up.ROOT), str(Path.home()) + "/"))
 
 
+@pytest.mark.case("V4")
 def test_the_same_result_under_another_name_or_from_another_place_is_known(
     sync: Any, store: Any, stored: list[StoredCell], params: dict[str, Any]
 ) -> None:
@@ -240,6 +114,44 @@ def test_the_same_result_under_another_name_or_from_another_place_is_known(
     for _ in range(2):
         assert sync(stored, **{"dvc.experiment": "puffy-shoe", "mlflow.source.git.commit": "abc"}) == (0, 8)
         assert {run.data.tags["dvc.experiments"] for run in runs(store)} == {"workspace,puffy-shoe"}
+
+
+@pytest.mark.parametrize("deleted", [["dvc.experiments"], ["dvc.experiments", "dvc.experiment"]])
+def test_tags_that_were_deleted_in_the_ui_are_told_anew(
+    sync: Any, store: Any, stored: list[StoredCell], deleted: list[str]
+) -> None:
+    sync(stored)
+    for run in runs(store):
+        for name in deleted:
+            client_of(store).delete_tag(run.info.run_id, name)
+    assert sync(stored, **{"dvc.experiment": "puffy-shoe"}) == (0, 8)
+    told = "puffy-shoe" if "dvc.experiment" in deleted else "workspace,puffy-shoe"
+    assert {run.data.tags["dvc.experiments"] for run in runs(store)} == {told}
+    assert sync(stored) == (0, 8)
+
+
+def test_files_that_were_lost_are_given_back_and_no_others_are_written(
+    store: Any, finished: Any, stored: list[StoredCell]
+) -> None:
+    from specnorm.tracking.runs import sync
+
+    def files() -> dict[Path, int]:
+        return {path: path.stat().st_ctime_ns for path in folder.rglob("*") if path.is_file()}
+
+    folder = store.artifacts
+    results = finished(stored)
+    sync(store, results)
+    before = files()
+    (mode,) = (run for run in of_kind(store, "mode") if run.info.run_name == "global")
+    (cell,) = (run for run in of_kind(store, "cell") if run.info.run_name == "none fold 2 seed 0")
+    lost = {folder / mode.info.run_id / "artifacts" / name for name in ("cells.json", "figures/modes.svg")}
+    lost.add(folder / cell.info.run_id / "artifacts/statistics/fold-2.json")
+    for path in lost:
+        path.unlink()
+    found = sync(store, results)
+    assert (found.added, found.known, found.mended) == (0, 8, 2)
+    assert {path for path, time in files().items() if before[path] != time} == lost
+    assert sync(store, results).mended == 0
 
 
 def test_one_mode_alone_is_known_from_the_whole_experiment(sync: Any, stored: list[StoredCell]) -> None:
@@ -302,6 +214,7 @@ def test_a_write_that_breaks_off_is_made_good(
     assert len(runs(store)) == 8
 
 
+@pytest.mark.case("V4")
 def test_a_changed_cell_is_a_new_result_and_the_old_one_stays(
     sync: Any, store: Any, stored: list[StoredCell], tmp_path: Path, shards: Shards
 ) -> None:
@@ -323,6 +236,7 @@ def test_a_fold_more_is_a_new_result_of_its_mode(sync: Any, store: Any, stored: 
     assert sizes == [2, 2, 3, 3]
 
 
+@pytest.mark.case("V3")
 def test_long_training_and_numbers_that_are_none(
     sync: Any, store: Any, stored: list[StoredCell], tmp_path: Path, shards: Shards
 ) -> None:
@@ -522,7 +436,7 @@ def test_a_comparison_that_is_shown_already_is_not_written_again(
 
 
 def test_artefacts_that_cannot_be_written_are_made_good(
-    tracking: Any, sync: Any, store: Any, stored: list[StoredCell], tmp_path: Path
+    sync: Any, store: Any, stored: list[StoredCell], tmp_path: Path
 ) -> None:
     place = tmp_path / "artefacts"
     place.write_text("a file where a folder should be")
@@ -546,203 +460,3 @@ def test_a_comparison_of_other_cells_is_refused(sync: Any, stored: list[StoredCe
     changed = dataclasses.replace(stored[1], metrics={**stored[1].metrics, "loss": 0.25})  # trained again since
     with pytest.raises(IntegrityError, match=r"a comparison of other cells in .*data/comparison"):
         sync([stored[0], changed, *stored[2:]], compared)
-
-
-# The stage
-
-
-@pytest.fixture
-def workspace(
-    tmp_path: Path, tracking: Any, stored: list[StoredCell], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
-    monkeypatch.chdir(tmp_path)
-    for name in ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
-    # The stage sets these for its process; here they must not outlive the test. No retries: they only take time.
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-    made_up.write_params(tmp_path / "params.yaml", fewer_modes)
-    write_results(places.COMPARISON, stored)
-    for cell in stored:
-        norm, fold = cell.metrics["norm"], cell.metrics["fold"]
-        variant = "raw" if norm == "none" else "standardized"
-        for path in (places.STATISTICS / f"fold-{fold}/{variant}.json", places.normalizer_path(norm, fold)):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("numbers")
-    monkeypatch.setattr("specnorm.classifier.module.load", lambda *_: tiny_classifier())
-    return tmp_path
-
-
-def tiny_classifier() -> Classifier:
-    """Fit for the made-up cells, which have no network: three classes by the mean level."""
-    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, len(made_up.CLASSES)))
-    return Classifier(FrontEnd(builders.front_end_params()), "raw", nn.Identity(), network).eval()
-
-
-def fewer_modes(values: dict[str, Any]) -> None:
-    values["norm"] = {name: values["norm"][name] for name in MODES}
-
-
-def required(values: dict[str, Any]) -> None:
-    fewer_modes(values)
-    values["tracking"]["required"] = True
-
-
-def corrupt(folder: Path) -> str:
-    (folder / "mlflow.db").write_bytes(b"this is no database" * 500)
-    return "file is not a database"
-
-
-def a_folder(folder: Path) -> str:
-    (folder / "mlflow.db").mkdir()
-    return "unable to open database file"
-
-
-def of_another_program(folder: Path) -> str:
-    with sqlite3.connect(folder / "mlflow.db") as connection:
-        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
-        connection.execute("INSERT INTO alembic_version VALUES ('0123456789ab')")
-    connection.close()
-    return "0123456789ab"
-
-
-BROKEN = [corrupt, a_folder, of_another_program]
-
-
-@pytest.mark.parametrize("breaking", BROKEN)
-def test_a_broken_database_costs_a_warning(
-    workspace: Path, capsys: pytest.CaptureFixture[str], breaking: Callable[[Path], str]
-) -> None:
-    message = breaking(workspace)
-    assert track.main([]) == 0
-    error = capsys.readouterr().err
-    assert "warning: results not mirrored into MLflow: cannot use the MLflow store" in error
-    assert message in error
-    assert f"in sqlite:///{workspace}/mlflow.db: " in error
-    assert "The results are safe in data/" in error
-    assert "Traceback" not in error
-
-
-@pytest.mark.parametrize("breaking", BROKEN)
-def test_a_broken_database_is_an_error_where_tracking_is_required(
-    workspace: Path, capsys: pytest.CaptureFixture[str], breaking: Callable[[Path], str]
-) -> None:
-    message = breaking(workspace)
-    made_up.write_params(workspace / "params.yaml", required)
-    assert track.main([]) == 5
-    error = capsys.readouterr().err
-    assert "track: results not mirrored" in error
-    assert message in error
-
-
-@pytest.mark.parametrize(
-    "uri", ["http://me:secret@127.0.0.1:1", "foo://nowhere", "./mlruns", "sqlite:////proc/nowhere/mlflow.db"]
-)
-def test_a_store_that_cannot_be_reached(
-    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, uri: str
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    assert track.main([]) == 0
-    assert "warning: results not mirrored into MLflow" in capsys.readouterr().err
-    made_up.write_params(workspace / "params.yaml", required)
-    assert track.main([]) == 5
-    error = capsys.readouterr().err
-    assert "secret" not in error
-    assert not (workspace / "mlflow.db").exists()  # no silent second store
-
-
-def test_a_locked_database_is_given_up_in_time(
-    workspace: Path, tracking: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("specnorm.tracking.store._BUSY_SECONDS", 0.2)
-    connection = sqlite3.connect(workspace / "mlflow.db", isolation_level=None)
-    connection.execute("BEGIN EXCLUSIVE")
-    assert track.main([]) == 0
-    connection.close()
-    assert "database is locked" in capsys.readouterr().err
-
-
-def test_another_process_at_the_store_is_waited_for_and_then_left_alone(
-    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from specnorm import files
-
-    monkeypatch.setattr(track, "_LOCK_SECONDS", 0.1)
-    with files.exclusive(workspace / ".cache/locks/mlflow.lock"):
-        assert track.main([]) == 0
-    assert "lock held by process" in capsys.readouterr().err
-
-
-def test_the_repositorys_store_is_used_from_an_experiments_copy(
-    workspace: Path, database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    """DVC runs queued experiments in a temporary copy: the store, its artefacts and its lock stay in the original."""
-    from mlflow.tracking import MlflowClient
-
-    original = tmp_path / "the original"
-    original.mkdir()
-    (original / "mlflow.db").write_bytes(database.read_bytes())  # a migrated one: seconds less
-    monkeypatch.setenv("DVC_ROOT", str(original))
-    monkeypatch.setenv("DVC_EXP_NAME", "puffy-shoe")
-    for added, known in ((8, 0), (0, 8)):
-        assert track.main([]) == 0
-        said = capsys.readouterr()
-        assert f"{added} runs added, {known} there before" in said.out
-        assert "The recommended mode's model: models:/specnorm-esc50-classifier@champion" in said.out, said.err
-    assert not (workspace / "mlflow.db").exists()
-    client = MlflowClient(f"sqlite:///{original / 'mlflow.db'}")
-    (version,) = client.search_model_versions("name = 'specnorm-esc50-classifier'")
-    assert version.source.startswith((original / "mlartifacts").as_uri())
-    experiment = client.get_experiment_by_name("specnorm")
-    assert experiment.artifact_location == (original / "mlartifacts").as_uri()
-    for run in client.search_runs([experiment.experiment_id]):
-        assert run.data.tags["dvc.experiment"] == "puffy-shoe"
-        assert run.data.tags["mlflow.user"]
-        assert "/" not in run.data.tags["mlflow.user"]
-        assert str(tmp_path) not in repr(run.data)
-
-
-def test_a_model_that_cannot_be_registered_costs_no_run(
-    workspace: Path, database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from mlflow.tracking import MlflowClient
-
-    class Untraceable(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return x if x.max() > 0 else -x
-
-    broken = tiny_classifier()
-    broken.model.normalizer = Untraceable()
-    monkeypatch.setattr("specnorm.classifier.module.load", lambda *_: broken)
-    (workspace / "mlflow.db").write_bytes(database.read_bytes())
-    assert track.main([]) == 0
-    said = capsys.readouterr()
-    assert "8 runs added" in said.out
-    assert "warning: the recommended mode's model not registered in MLflow: the model cannot be exported" in said.err
-    client = MlflowClient(f"sqlite:///{workspace}/mlflow.db")
-    assert not client.search_model_versions("name = 'specnorm-esc50-classifier'")
-    made_up.write_params(workspace / "params.yaml", required)
-    assert track.main([]) == 5
-    monkeypatch.setattr("specnorm.classifier.module.load", lambda *_: tiny_classifier())
-    assert track.main([]) == 0
-    assert "0 runs added, 8 there before" in capsys.readouterr().out
-    assert len(client.search_model_versions("name = 'specnorm-esc50-classifier'")) == 1
-
-
-def test_a_machine_without_git_or_a_user_name_still_tracks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def nameless() -> str:
-        raise KeyError("getpwuid(): uid not found: 12345")
-
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(track.getpass, "getuser", nameless)
-    assert track._tags() == {
-        "mlflow.source.git.commit": "unknown",
-        "mlflow.user": "unknown",
-        "dvc.experiment": os.environ.get("DVC_EXP_NAME", "workspace"),
-    }
-
-
-def test_the_stages_module_alone_imports_no_mlflow() -> None:
-    """Its switches are environment variables that MLflow reads when it is imported: they must be set before."""
-    code = "import stages.track, sys; assert 'mlflow' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], cwd=made_up.ROOT, check=True)
