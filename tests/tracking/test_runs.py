@@ -18,7 +18,7 @@ import pytest
 import yaml
 from torch import Tensor, nn
 
-from pipeline import places
+from pipeline import finished, places
 from specnorm.audio.front_end import FrontEnd
 from specnorm.classifier.module import Classifier
 from specnorm.comparison.document import cells_digest
@@ -561,6 +561,7 @@ def workspace(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
     made_up.write_params(tmp_path / "params.yaml", fewer_modes)
+    monkeypatch.setattr(finished, "cells", lambda _: stored)  # which are of no parameters
     write_results(places.COMPARISON, stored)
     for cell in stored:
         norm, fold = cell.metrics["norm"], cell.metrics["fold"]
