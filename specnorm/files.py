@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from specnorm.errors import IntegrityError, ResourceError
 
 PARTIAL_SUFFIX = ".partial"
+SEAL = "seal"
 
 
 @contextmanager
@@ -72,26 +73,44 @@ def read_json(path: Path) -> Any:
     try:
         with _readable(path):
             return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError("unreadable file", where=path, expected="JSON", got=error) from error
 
 
-def read_manifest(path: Path, *, format: int, what: str = "manifest") -> dict[str, Any]:
-    """Read the file that makes a folder whole: a JSON mapping, written last, that names the digests of the others.
+def write_sealed(path: Path, document: dict[str, Any]) -> None:
+    """Write a JSON mapping with the :func:`fingerprint` of all of it under ``seal``.
+
+    A file that makes a folder whole names the digests of the others, and nothing else could name its own.
 
     Args:
-        path: the manifest.
+        path: the file.
+        document: with the number of its ``format``.
+    """
+    write_json(path, {**document, SEAL: fingerprint(document)})
+
+
+def read_sealed(path: Path, *, format: int, what: str = "manifest") -> dict[str, Any]:
+    """Read what :func:`write_sealed` wrote, without the seal; white space and the order of keys are no change.
+
+    Args:
+        path: the file.
         format: the number that it must have under ``format``.
         what: what errors call it.
 
     Raises:
-        IntegrityError: it is missing, is not such a mapping, or is of another format.
+        IntegrityError: it is missing, is not such a mapping, is of another format, or is not the one that was written.
     """
-    manifest = read_json(path)
-    found = manifest.get("format") if isinstance(manifest, dict) else None
-    if not isinstance(manifest, dict) or found != format:
+    document = read_json(path)
+    found = document.get("format") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or found != format:
         raise IntegrityError(f"wrong {what}", where=path, expected=f"format {format}", got=found)
-    return manifest
+    seal = document.pop(SEAL, None)
+    try:
+        content = fingerprint(document)
+    except ValueError:  # Python reads NaN, which no JSON has
+        content = "values that are no JSON"
+    _hold(path, seal, content)
+    return document
 
 
 def read_checked(path: Path, sha256: object) -> bytes:

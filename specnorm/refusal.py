@@ -1,19 +1,22 @@
-"""How a refused parameter is told: one line with the key's path, what was expected, what stood there."""
+"""How a refused value is told: one line with the key's path, what was expected, what stood there."""
 
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import reprlib
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from specnorm.errors import ConfigurationError
+from specnorm.errors import ConfigurationError, IntegrityError
+
+_Typed = TypeVar("_Typed")
 
 _LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 _SHORT = reprlib.Repr()
@@ -99,6 +102,21 @@ def refusal(
         return ConfigurationError(f"missing parameter {key}", where=where, hint=hint)
     what = f"bad parameter {key}" if key else "bad parameters"
     return ConfigurationError(what, where=where, expected=_expectation(first), got=shown(_refused(first)))
+
+
+def typed(kind: type[_Typed], values: object, *, what: str, where: object) -> _Typed:
+    """What a file says, ``values`` as JSON has them, as a ``kind``: a model or a data class, of exactly its types.
+
+    Raises:
+        IntegrityError: a field is missing, of another type or out of range; the message names it, and calls the file
+            ``what``.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(values), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "the whole"
+        raise IntegrityError(what, where=where, got=f"{key}: {first['msg']}") from error
 
 
 def _members(name: str, field: FieldInfo) -> Iterator[tuple[tuple[str, ...], type[BaseModel]]]:

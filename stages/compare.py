@@ -13,12 +13,9 @@ from pipeline import command, finished, places, stage
 from specnorm.comparison import checked, document, incomplete, inputs, noop, outcomes, verdict
 from specnorm.comparison.recommendation import simplest_first
 from specnorm.comparison.traits import Traits
-from specnorm.normalization import fitted
 from specnorm.params import WAVEFORMS, Params
 from specnorm.report import contents, example, gallery, results
 from specnorm.report.provenance import provenance
-from specnorm.shards.store import open_shards
-from specnorm.statistics import training_set
 from specnorm.training.model import initial_network
 
 _CLIPS = 64  # that the no-op check and the histograms look at: a batch
@@ -26,8 +23,9 @@ _CLIPS = 64  # that the no-op check and the histograms look at: a batch
 
 def work(params: Params, _: argparse.Namespace) -> None:
     # 1. What was measured, and whether it may be compared.
-    stored = finished.cells(params)
-    shards = open_shards(places.SHARDS)
+    shards = finished.shards(params)
+    finished.check_archive(shards)
+    stored = finished.cells(params, of=shards)
     tables = checked.check(stored, shards)
 
     if params.compare.incomplete_folds == "refuse":
@@ -44,7 +42,7 @@ def work(params: Params, _: argparse.Namespace) -> None:
 
     # 3. What each mode as its first cell trained it gives the network, and what is left of that behind the first layer.
     first = {cell.key.norm: cell for cell in reversed(stored) if cell.key.fold == fold}
-    modes = {mode: inputs.trained(fitted.read(places.normalizer_path(mode, fold)), first[mode]) for mode in params.norm}
+    modes = {mode: inputs.trained(finished.normalizer(params, mode, fold), first[mode]) for mode in params.norm}
     given = inputs.take(shards, modes, fold, count=_CLIPS)
     network = initial_network(params.model, classes=len(shards.classes), seed=params.protocol.seeds[0], fold=fold)
     left = noop.table(network, given.effects())
@@ -54,7 +52,7 @@ def work(params: Params, _: argparse.Namespace) -> None:
     title = document.title_of(params.recipe, params.dataset, params.protocol, shards)
     said = document.make(answer, found, stored, shards, check, title=title)
     statistics = {
-        waveform: [training_set.read(places.statistics_path(fold, waveform)) for fold in params.protocol.folds]
+        waveform: [finished.statistics(params, fold, waveform, of=shards) for fold in params.protocol.folds]
         for waveform in WAVEFORMS
     }
     shown = example.read(places.ARCHIVE, given.clips, params.spectrogram)

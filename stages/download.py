@@ -14,12 +14,12 @@ from specnorm.datasets import lengths, local
 from specnorm.datasets.acquire import acquire
 from specnorm.datasets.dataset import MANIFEST
 from specnorm.errors import DataError
-from specnorm.files import read_manifest
+from specnorm.files import read_sealed
 from specnorm.params import Params
 
 
 def work(params: Params, _: argparse.Namespace) -> None:
-    identity = read_manifest(places.SOURCE / local.IDENTITY, format=local.FORMAT)
+    identity = read_sealed(places.SOURCE / local.IDENTITY, format=local.FORMAT)
     held_out = params.protocol.folds if params.compare.incomplete_folds == "refuse" else []
     cache = places.cache() / "downloads"
     info = acquire(params.dataset, places.ARCHIVE, root=places.root(), cache=cache, complete_folds=held_out)

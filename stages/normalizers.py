@@ -10,11 +10,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pipeline import places, stage
+from pipeline import finished, places, stage
 from specnorm.errors import ConfigurationError
 from specnorm.normalization import fitted
 from specnorm.params import Params
-from specnorm.statistics import training_set
 
 
 def work(params: Params, arguments: argparse.Namespace) -> None:
@@ -27,7 +26,7 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
             "no such fold", where="protocol.folds", expected=f"some of {known}, the data set's folds", got=unknown
         )
     for fold in params.protocol.folds:
-        found = training_set.read(places.statistics_path(fold, settings.waveform))
+        found = finished.statistics(params, fold, settings.waveform)
         fitted.write(fitted.fit(mode, settings, found), places.normalizer_path(mode, fold))
     print(f"{mode} ({settings.kind}, {settings.waveform} waveform) fitted for folds {params.protocol.folds}")
 

@@ -18,7 +18,7 @@ from specnorm.params import Params
 def work(params: Params, _: argparse.Namespace) -> None:
     place = local.place_of(params.dataset, places.root())
     identity = local.identity_of(place, cache=places.cache() / "source")
-    files.write_json(places.SOURCE / local.IDENTITY, identity)
+    files.write_sealed(places.SOURCE / local.IDENTITY, identity)
     if place is not None:
         print(
             f"{place.name}: {identity['files']} files, {identity['bytes']} bytes, SHA-256 {identity['digest'][:12]}..."

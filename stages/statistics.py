@@ -9,15 +9,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pipeline import places, stage
+from pipeline import finished, places, stage
 from specnorm.audio.front_end import FrontEnd
 from specnorm.params import Params
-from specnorm.shards.store import open_shards
 from specnorm.statistics import training_set
 
 
 def work(params: Params, _: argparse.Namespace) -> None:
-    shards = open_shards(places.SHARDS)
+    shards = finished.shards(params)
     frequencies = FrontEnd(params.spectrogram).bin_frequencies_hz.tolist()
     for waveform, moments in training_set.all_moments(shards, params.statistics).items():
         for fold in shards.folds:

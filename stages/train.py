@@ -12,17 +12,14 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
-from pipeline import machine, places, stage
+from pipeline import finished, machine, places, stage
 from specnorm import files
 from specnorm.errors import ConfigurationError
-from specnorm.normalization import fitted
 from specnorm.params import Params
-from specnorm.shards.store import open_shards
 from specnorm.strict import SEEDS
 from specnorm.training import cells, device, loop, memory
 from specnorm.training.checkpoint import Checkpoint
@@ -40,10 +37,8 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
     print(f"{norm}, fold {fold} held out, seed {seed}: {choice.reason}", flush=True)
 
     # 1. The data, and the proof that no held-out clip shaped its own normalisation.
-    shards = open_shards(places.SHARDS)
-    normalizer = fitted.read(places.normalizer_path(norm, fold))
-    if normalizer.provenance is not None:
-        normalizer.provenance.check(shards, fold, places.normalizer_path(norm, fold))
+    shards, place = finished.shards(params), places.normalizer_path(norm, fold)
+    normalizer = finished.normalizer(params, norm, fold, of=shards)
     training = [other for other in shards.folds if other != fold]
     cell = loop.Cell(
         fold=fold,
@@ -55,14 +50,14 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
     )
 
     # 2. What the result depends on.
-    origin = {
-        **asdict(key),
-        "dataset": shards.dataset_digest,
-        "front_end": shards.front_end_fingerprint,
-        "normalizer": files.sha256_file(places.normalizer_path(norm, fold)),
-        "model": params.model.model_dump(),
-        "train": params.train.model_dump(exclude={"memory_gb"}),  # held or read ahead, the batches are the same
-    }
+    origin = cells.origin(
+        key,
+        dataset=shards.dataset_digest,
+        front_end=shards.front_end_fingerprint,
+        normalizer=files.sha256_file(place),
+        model=params.model,
+        train=params.train,
+    )
     host = {
         "device": choice.device.type,
         "device_name": _device_name(choice.device),
@@ -71,8 +66,7 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
-    identity = {**origin, "fingerprint": files.fingerprint(origin)}
-    state = files.fingerprint([identity, host, _code()])
+    state = files.fingerprint([origin, host, _code()])
     checkpoint = Checkpoint(
         places.cache() / "checkpoints" / key.path / f"{state[:16]}.safetensors",
         state,
@@ -96,7 +90,7 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
     }
     run = {**host, "reason": choice.reason, "epochs_run": len(result.epoch_seconds), "clips": result.clips}
     run |= {name: round(value, 3) for name, value in measured.items()}
-    cells.write(places.cell_folder(key), result, cell.held_out, identity, run)
+    cells.write(places.cell_folder(key), result, cell.held_out, origin, run)
     checkpoint.remove()
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from specnorm import files
@@ -109,6 +114,30 @@ def fit_statistics(
     bins = len(moments[of.folds[0]].count)
     frequencies = [62.5 * index for index in range(bins)]
     return training_set.training_statistics(of, waveform, moments, held_out_fold, params, frequencies)
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], Any], *, sealed: bool = True) -> None:
+    """Change a sealed JSON file's values, and its seal with them; without, as a bad disk or an editor leaves it.
+
+    Numbers that JSON does not have cannot be sealed.
+    """
+    values = json.loads(path.read_text(encoding="utf-8"))
+    change(values)
+    if sealed:
+        values.pop(files.SEAL, None)
+        with suppress(ValueError):
+            values[files.SEAL] = files.fingerprint(values)
+    path.write_text(json.dumps(values), encoding="utf-8")
+
+
+def parquet_bomb(rows: int) -> bytes:
+    """A Parquet file of one column of zeros: so small that only its own word tells how much it becomes in memory."""
+    part = pa.table({"clip": pa.array(np.zeros(10**6, np.int8))})
+    buffer = io.BytesIO()
+    with pq.ParquetWriter(buffer, part.schema, compression="zstd") as writer:
+        for _ in range(rows // len(part)):
+            writer.write_table(part, row_group_size=len(part))
+    return buffer.getvalue()
 
 
 def tree(folder: Path) -> dict[str, str]:

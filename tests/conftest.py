@@ -1,8 +1,10 @@
 """Settings of the whole test run."""
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 # Read when torch is imported, here and in what the tests start: their tensors are too small to share out, and
 # `make test` gives every core a worker. A test whose subject is threads sets their number itself.
@@ -26,6 +28,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """In one of several workers, start with the minutes: a long file that comes last leaves the others idle."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace after the comparison: the published modes, made-up cells of theirs. Copy it to change it."""
+    from stages import compare
+    from tests import made_up
+
+    folder = tmp_path_factory.mktemp("finished")
+    with made_up.working_in(folder):
+        made_up.write_workspace(folder)
+        assert compare.main([]) == 0
+    return folder
+
+
+@pytest.fixture
+def workspace(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it to spoil, and to work in."""
+    shutil.copytree(finished, tmp_path / "w")
+    monkeypatch.chdir(tmp_path / "w")
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    return tmp_path / "w"
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ import torch
 import yaml
 from torch import nn
 
+from specnorm import params
 from specnorm.comparison.document import Document
-from specnorm.files import fingerprint
+from specnorm.files import sha256_file
 from specnorm.normalization import fitted
 from specnorm.params import WAVEFORMS
 from specnorm.shards.store import Shards, open_shards, write_fold, write_index
@@ -151,7 +152,7 @@ def write_cell(
     made = result(
         targets, right, seed=100 * fold + seed, epochs=epochs, classes=len(shards.classes), normalizer=trained
     )
-    cells.write(place, made, clips, {**origin, "fingerprint": fingerprint(origin)}, run)
+    cells.write(place, made, clips, origin, run)
     return cells.read(place)
 
 
@@ -168,17 +169,27 @@ def write_workspace(folder: Path, modes: tuple[str, ...] = MODES) -> list[Stored
     """What the comparison reads: :func:`fit_modes`, and made-up cells."""
     shards = fit_modes(folder, modes)
     return [
-        write_cell(
-            folder / "data/cells",
-            shards,
-            norm,
-            fold,
-            right=20 + (5 * fold + 9 * modes.index(norm)) % 20,
-            trained=fitted.read(folder / f"data/normalizers/{norm}/fold-{fold}.json").build(),
-        )
+        write_fitting_cell(folder, shards, norm, fold, right=20 + (5 * fold + 9 * modes.index(norm)) % 20)
         for norm in modes
         for fold in FOLDS
     ]
+
+
+def write_fitting_cell(folder: Path, shards: Shards, norm: str, fold: int, *, right: int) -> StoredCell:
+    """A cell as the workspace's parameters ask for it, made with the fitted mode that lies there."""
+    asked, mode = params.load(folder / "params.yaml"), folder / f"data/normalizers/{norm}/fold-{fold}.json"
+    return write_cell(
+        folder / "data/cells",
+        shards,
+        norm,
+        fold,
+        right=right,
+        epochs=asked.train.epochs,
+        trained=fitted.read(mode).build(),
+        normalizer=sha256_file(mode),
+        model=asked.model.model_dump(),
+        train=asked.train.model_dump(exclude={"memory_gb"}),
+    )
 
 
 def fit_modes(folder: Path, modes: tuple[str, ...] = MODES) -> Shards:
@@ -197,6 +208,7 @@ def fit_modes(folder: Path, modes: tuple[str, ...] = MODES) -> Shards:
         }
         values["spectrogram"] |= {"sample_rate": 8000, "clip_seconds": 0.25, "n_fft": 64, "win_length": 64}
         values["spectrogram"] |= {"hop_length": 100}
+        values["train"]["epochs"] = 2
         values["norm"] = {mode: yaml.safe_load((ROOT / f"conf/norm/{mode}.yaml").read_text()) for mode in modes}
 
     write_params(folder / "params.yaml", tiny)
@@ -257,6 +269,14 @@ def document(modes: dict[str, dict[str, Any]], **changes: Any) -> Document:
         "noop": {"clips": 14, "fold": 1, "border_share": None, "effects": ()},
     }
     return Document.model_validate(values | changes)
+
+
+def change_params(folder: Path, **sections: dict[str, Any]) -> None:
+    """Change values of a workspace's parameters; ``norm`` is replaced as a whole."""
+    values = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    for name, changes in sections.items():
+        values[name] = changes if name == "norm" else {**values[name], **changes}
+    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
 
 def write_params(path: Path, change: Change = lambda _: None) -> dict[str, Any]:

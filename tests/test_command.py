@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -20,11 +19,10 @@ from click.testing import CliRunner, Result
 import specnorm
 from specnorm import __main__
 from specnorm.report import results
-from stages import compare, normalizers
+from stages import normalizers
 from tests import made_up
 
 ROOT = made_up.ROOT
-MODES = ("none", "channel")
 GRID = ["channel", "channel_raw", "global", "global_raw", "none", "waveform"]
 HEAVY = {"torch", "torchaudio", "numpy", "pandas", "scipy", "sklearn", "matplotlib", "mlflow", "pydantic", "ruamel"}
 
@@ -44,25 +42,6 @@ def program(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace after the comparison ran in it."""
-    folder = tmp_path_factory.mktemp("compare")
-    with made_up.working_in(folder):
-        made_up.write_workspace(folder, MODES)
-        assert compare.main([]) == 0
-    return folder
-
-
-@pytest.fixture
-def workspace(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it to spoil, and to work in."""
-    shutil.copytree(finished, tmp_path / "w")
-    monkeypatch.chdir(tmp_path / "w")
-    monkeypatch.delenv("DVC_ROOT", raising=False)
-    return tmp_path / "w"
 
 
 # --- the whole

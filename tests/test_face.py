@@ -127,7 +127,7 @@ class TestAWalk:
         stored = json.loads((tmp_path / "stats.json").read_text())
         stored["bins"]["mean"][0] += 1.0
         (tmp_path / "stats.json").write_text(json.dumps(stored))
-        with pytest.raises(IntegrityError, match=r"edited statistics in .*stats\.json"):
+        with pytest.raises(IntegrityError, match=r"changed file in .*stats\.json"):
             sn.fit("channel", str(tmp_path / "stats.json"))
 
     def test_statistics_of_nothing(self) -> None:

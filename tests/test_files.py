@@ -232,13 +232,58 @@ def test_what_is_not_json_is_an_integrity_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["[]", "1", '{"format": 2}', '{"format": "1"}', "{}"])
-def test_a_manifest_is_a_mapping_of_its_format(tmp_path: Path, text: str) -> None:
+def test_a_sealed_file_is_a_mapping_of_its_format(tmp_path: Path, text: str) -> None:
     path = tmp_path / "m.json"
     path.write_text(text)
     with pytest.raises(IntegrityError, match=r"wrong manifest in .*m\.json: expected format 1"):
-        files.read_manifest(path, format=1)
-    files.write_json(path, {"format": 1, "more": 2})
-    assert files.read_manifest(path, format=1) == {"format": 1, "more": 2}
+        files.read_sealed(path, format=1)
+    with pytest.raises(IntegrityError, match=r"wrong cell in .*m\.json: expected format 1"):
+        files.read_sealed(path, format=1, what="cell")
+
+
+@given(value=_TREES)
+def test_what_is_sealed_comes_back(value: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.getbasetemp() / "m.json"
+    files.write_sealed(path, {"format": 1, "value": value})
+    assert files.read_sealed(path, format=1) == {"format": 1, "value": value}
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(dict(reversed(stored.items())), indent=7), encoding="utf-8")  # as a person reformats it
+    assert files.read_sealed(path, format=1) == {"format": 1, "value": value}
+
+
+@pytest.mark.case("V9")
+def test_a_sealed_file_with_any_bit_flipped_says_the_same_or_is_refused(tmp_path: Path) -> None:
+    path, value = tmp_path / "m.json", {"format": 1, "mean": [-31.25, 1e-05, 0], "name": "Vögel", "none": None}
+    files.write_sealed(path, value)
+    good = path.read_bytes()
+    refused = 0
+    for bit in range(8 * len(good)):
+        data = bytearray(good)
+        data[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(data)
+        try:
+            assert files.read_sealed(path, format=1) == value
+        except IntegrityError as error:
+            refused += str(path) in str(error)
+    assert refused == 8 * len(good) - 1  # the one is 1E-05
+
+
+@pytest.mark.parametrize("stored", ['{"format": 1}', '{"format": 1, "seal": null}', '{"format": 1, "seal": [1]}'])
+def test_a_seal_that_is_none(tmp_path: Path, stored: str) -> None:
+    path = tmp_path / "m.json"
+    path.write_text(stored)
+    with pytest.raises(IntegrityError, match=r"changed file in .*m\.json: expected SHA-256 .*, got [0-9a-f]{64}"):
+        files.read_sealed(path, format=1)
+
+
+def test_numbers_that_no_json_has_and_endless_lists_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    path.write_text('{"format": 1, "mean": NaN, "seal": "x"}')
+    with pytest.raises(IntegrityError, match=r"changed file in .*got values that are no JSON"):
+        files.read_sealed(path, format=1)
+    path.write_text('{"format": 1, "mean": ' + 100_000 * "[" + 100_000 * "]" + "}")
+    with pytest.raises(IntegrityError, match=r"unreadable file in .*m\.json: expected JSON"):
+        files.read_sealed(path, format=1)
 
 
 @pytest.mark.parametrize("read", [files.read_checked, files.check_file])

@@ -67,8 +67,9 @@ def load(cell: StoredCell, normalizer: Path, front_end: LinearParams | MelParams
     path = cell.folder / MODEL_FILE
     mode = fitted.read(normalizer)
     facts = [
-        ("normaliser", normalizer, cell.metrics.get("normalizer"), sha256_file(normalizer)),
-        ("front end", path, cell.metrics.get("front_end"), fingerprint(describe(front_end))),
+        ("normaliser", normalizer, cell.metrics["normalizer"], sha256_file(normalizer)),
+        ("mode", normalizer, cell.key.norm, mode.mode),
+        ("front end", path, cell.metrics["front_end"], fingerprint(describe(front_end))),
         ("number of frequency bins", normalizer, front_end.bins, mode.bins),
     ]
     for what, where, expected, found in facts:
@@ -76,9 +77,9 @@ def load(cell: StoredCell, normalizer: Path, front_end: LinearParams | MelParams
             raise IntegrityError(f"another {what}", where=where, expected=expected, got=found)
     state = weights(cell)
     try:
-        settings = ModelParams.model_validate(cell.metrics.get("model"))
+        settings = ModelParams.model_validate(cell.metrics["model"])
     except ValidationError as error:
-        raise IntegrityError("another network", where=cell.folder, got=cell.metrics.get("model")) from error
+        raise IntegrityError("another network", where=cell.folder, got=cell.metrics["model"]) from error
     network = blank_network(settings, classes=cell.probabilities.shape[1])
     classifier = Classifier(FrontEnd(front_end), mode.waveform, mode.build(), network)
     try:

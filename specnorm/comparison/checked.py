@@ -14,11 +14,10 @@ from sklearn.metrics import confusion_matrix
 from specnorm.comparison.metrics import METRICS
 from specnorm.errors import IntegrityError
 from specnorm.shards.store import Shards
-from specnorm.training.cells import HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, PROBABILITY, RUN_FILE, StoredCell
+from specnorm.training.cells import METRICS_FILE, PREDICTIONS_FILE, PROBABILITY, StoredCell
 from specnorm.training.key import CellKey
 
 _SHARED = ("dataset", "front_end", "model", "train")  # what must be equal in every cell of a fair comparison
-_NEEDED = ("norm", "fold", "seed", "normalizer", "accuracy", "loss", "fingerprint", *_SHARED)  # of a cell's metrics
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,9 @@ def check(stored: list[StoredCell], shards: Shards) -> CellTables:
     F1 are computed from the predictions.
 
     Raises:
-        IntegrityError: a cell is damaged, missing, there twice, trained on other data or settings than the rest, or
+        IntegrityError: a cell is missing, there twice, trained on other data or settings than the rest, or
             scored on other clips.
     """
-    for cell in stored:
-        _check_whole(cell)
     rows = [_row(cell, shards) for cell in stored]
     for name in _SHARED:
         _check_same(name, stored)
@@ -82,19 +79,6 @@ def _counts(cells: list[StoredCell], classes: int) -> dict[str, NDArray[np.int64
         own = confusion_matrix(cell.predictions["target"], predicted, labels=range(classes))
         counts[cell.key.norm] = counts.get(cell.key.norm, 0) + own
     return counts
-
-
-def _check_whole(cell: StoredCell) -> None:
-    parts: dict[str, tuple[object, tuple[str, ...]]] = {
-        METRICS_FILE: (cell.metrics, _NEEDED),
-        RUN_FILE: (cell.run, ("train_seconds", "total_seconds", "device", "device_name", "precision")),
-        HISTORY_FILE: (list(cell.history), ("epoch", "train_loss", "valid_loss", "valid_accuracy")),
-        PREDICTIONS_FILE: (list(cell.predictions), ("clip", "target")),
-    }
-    for file, (there, names) in parts.items():
-        missing = [name for name in names if not isinstance(there, dict | list) or name not in there]
-        if missing:
-            raise IntegrityError("damaged cell", where=cell.folder / file, expected=", ".join(missing))
 
 
 def _check_same(name: str, stored: list[StoredCell]) -> None:

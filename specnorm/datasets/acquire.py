@@ -27,7 +27,7 @@ from specnorm.datasets.source import Source
 from specnorm.datasets.table import encode_clips, labels_of
 from specnorm.datasets.urls import visible_url
 from specnorm.errors import DataError, IntegrityError, ResourceError
-from specnorm.files import atomic_path, clean_partials, sha256_file, write_bytes, write_json
+from specnorm.files import atomic_path, clean_partials, sha256_file, write_bytes, write_sealed
 
 _LocalParams = EscParams | FolderParams | CsvParams
 
@@ -205,7 +205,7 @@ def _manifest(params: DatasetParams, written: _Written, out: Path, progress: boo
         "warnings": warnings,
     }
     write_bytes(out / CLIPS, table)
-    write_json(out / MANIFEST, info)
+    write_sealed(out / MANIFEST, info)
     return info
 
 

@@ -11,9 +11,9 @@ import pandas as pd
 from specnorm.datasets.archive import Archive
 from specnorm.datasets.table import COLUMNS, decode_clips, encode_clips
 from specnorm.errors import IntegrityError
-from specnorm.files import fingerprint, read_checked, read_manifest
+from specnorm.files import fingerprint, read_checked, read_sealed
 
-FORMAT = 1
+FORMAT = 2
 ARCHIVE, CLIPS, MANIFEST = "archive.zip", "clips.csv", "dataset.json"
 
 
@@ -51,7 +51,7 @@ def open_dataset(folder: Path) -> Dataset:
         DataError: a clip of the table is not in the archive.
     """
     manifest, table, path = folder / MANIFEST, folder / CLIPS, folder / ARCHIVE
-    info = read_manifest(manifest, format=FORMAT)
+    info = read_sealed(manifest, format=FORMAT)
     data = read_checked(table, info.get("clips_sha256"))
     clips = decode_clips(data, where=table)
     archive = Archive(path)

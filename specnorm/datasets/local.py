@@ -15,7 +15,7 @@ from tqdm import tqdm
 from specnorm.dataset_params import DatasetParams, SyntheticParams
 from specnorm.datasets.folder import Folder
 from specnorm.errors import DataError, IntegrityError
-from specnorm.files import fingerprint, read_manifest, sha256_file, write_json
+from specnorm.files import fingerprint, read_sealed, sha256_file, write_sealed
 
 FORMAT = 1
 IDENTITY = "identity.json"
@@ -85,7 +85,7 @@ def identity_of(place: Path | None, *, cache: Path, progress: bool = True) -> di
     found = _digests({name: (path, _stamp(path)) for name, path in paths.items()}, before, progress)
     now = {name: entry for name, entry in found.items() if max(entry[0][1:3], default=0) < looked - _TICK_NS}
     if now != before:
-        write_json(kept, {"format": FORMAT, "files": now})
+        write_sealed(kept, {"format": FORMAT, "files": now})
     return {
         "format": FORMAT,
         "files": len(found),
@@ -124,7 +124,7 @@ def _stamp(path: Path) -> _Stamp:
 def _read(path: Path) -> _Known:
     """What is known of the last look; nothing where that cannot be understood, and then all is read."""
     try:
-        files = read_manifest(path, format=FORMAT)["files"]
+        files = read_sealed(path, format=FORMAT)["files"]
         return {name: (stamp, digest) for name, (stamp, digest) in files.items()}
     except (IntegrityError, AttributeError, KeyError, TypeError, ValueError):
         return {}

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from specnorm.errors import ConfigurationError, IntegrityError
-from specnorm.files import read_json, write_json
+from specnorm.files import read_sealed, write_sealed
 from specnorm.normalization.base import Normalizer, Options, kind_named, options_of
-from specnorm.params import WAVEFORMS, NormParams, Waveform
+from specnorm.params import NormParams, Waveform
+from specnorm.refusal import typed
 from specnorm.statistics.provenance import Provenance
 
 if TYPE_CHECKING:  # it brings pandas, which a fitted mode needs as little as the shards it was fitted to
     from specnorm.statistics.training_set import TrainingStatistics
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class FittedMode:
     state: dict[str, Any]  # buffers and parameters as nested lists
     version: int  # of the kind's numbers: another one means another normaliser
     provenance: Provenance | None  # None: the kind takes nothing from the statistics
+    statistics: str | None  # digest of the statistics that it was fitted to; None likewise
 
     def build(self) -> Normalizer:
         """A fresh module in the fitted state.
@@ -66,6 +68,7 @@ def fit(mode: str, params: NormParams, statistics: TrainingStatistics) -> Fitted
             got=statistics.provenance.waveform,
         )
     kind, options = check(mode, params)
+    of_any = kind.fitted_on == "bins"
     normalizer = kind.fit(statistics, **params.options)
     return FittedMode(
         mode=mode,
@@ -75,38 +78,29 @@ def fit(mode: str, params: NormParams, statistics: TrainingStatistics) -> Fitted
         bins=normalizer.bins,
         state={name: value.tolist() for name, value in normalizer.state_dict().items()},
         version=kind.version,
-        provenance=None if kind.fitted_on == "bins" else statistics.provenance,
+        provenance=None if of_any else statistics.provenance,
+        statistics=None if of_any else statistics.digest,
     )
 
 
 def write(fitted: FittedMode, path: Path) -> None:
-    """Write a fitted mode as JSON."""
-    write_json(path, {"format": FORMAT, **asdict(fitted)})
+    """Write a fitted mode as one sealed JSON file."""
+    write_sealed(path, {"format": FORMAT, **asdict(fitted)})
 
 
 def read(path: Path) -> FittedMode:
     """Read what :func:`write` wrote.
 
     Raises:
-        IntegrityError: the file is missing, damaged, of another format, or of another version of its kind.
+        IntegrityError: the file is missing, damaged, edited, of another format, or of another version of its kind.
         ConfigurationError: there is no such kind any more.
     """
-    stored = read_json(path)
-    try:
-        if stored["format"] != FORMAT:
-            raise ValueError(f"format {stored['format']}")
-        values = {field.name: stored[field.name] for field in fields(FittedMode)}
-        if values["provenance"] is not None:
-            values["provenance"] = Provenance(**values["provenance"])
-        if not isinstance(values["kind"], str):
-            raise TypeError(f"kind {values['kind']}")
-        fitted = FittedMode(**values)
-    except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError("damaged normaliser", where=path, got=repr(error)) from error
+    stored = read_sealed(path, format=FORMAT, what="normaliser")
+    fitted = typed(FittedMode, stored, what="damaged normaliser", where=path)
     kind = kind_named(fitted.kind, where=path)
-    told = fitted.provenance is not None
-    if fitted.waveform not in WAVEFORMS or told != (kind.fitted_on == "moments"):
-        expected = f"a waveform of {', '.join(WAVEFORMS)}, and provenance where there are figures of a training set"
+    told = {fitted.provenance is not None, fitted.statistics is not None}
+    if told != {kind.fitted_on == "moments"}:
+        expected = "provenance where there are figures of a training set, and nowhere else"
         raise IntegrityError("damaged normaliser", where=path, expected=expected)
     if fitted.version != kind.version:
         raise IntegrityError(

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from specnorm.comparison.document import Document
 from specnorm.errors import IntegrityError
-from specnorm.files import check_file, read_checked, read_manifest, write_bytes, write_json
+from specnorm.files import check_file, read_checked, read_sealed, write_bytes, write_sealed
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, VERDICT, REPORT, FIGURES = "manifest.json", "verdict.json", "report.html", "figures"
 
 
@@ -39,7 +39,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
         if path.is_file() and path.relative_to(folder).as_posix() not in files:
             path.unlink()  # of an earlier comparison
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    write_json(folder / MANIFEST, {"format": FORMAT, "sha256": digests})
+    write_sealed(folder / MANIFEST, {"format": FORMAT, "sha256": digests})
 
 
 def read(folder: Path) -> Results:
@@ -49,7 +49,7 @@ def read(folder: Path) -> Results:
         IntegrityError: there are none, or a file is missing or is not the one that was written, or the verdict lacks a
             field or has one of another type; the message names the file.
     """
-    digests = read_manifest(folder / MANIFEST, format=FORMAT).get("sha256")
+    digests = read_sealed(folder / MANIFEST, format=FORMAT).get("sha256")
     if not isinstance(digests, dict):
         raise IntegrityError("damaged manifest", where=folder / MANIFEST, expected="a digest of every file")
     for name, digest in digests.items():

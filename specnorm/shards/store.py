@@ -9,19 +9,29 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field
 
 from specnorm.errors import DataError, IntegrityError, ResourceError
-from specnorm.files import atomic_path, check_file, fingerprint, read_checked, read_manifest, sha256_file, write_json
+from specnorm.files import atomic_path, check_file, fingerprint, read_checked, read_sealed, sha256_file, write_sealed
 from specnorm.params import WAVEFORMS, Waveform
+from specnorm.refusal import typed
+from specnorm.shards.parquet import Kind, check_columns, read_table
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 INDEX = "clips.parquet"
+_COLUMNS: dict[str, Kind] = {
+    "clip": "text",
+    "fold": "a whole number",
+    "target": "a whole number",
+    "label": "text",
+    "row": "a whole number",
+}
 Spectrograms = NDArray[np.float32]
 
 
@@ -137,7 +147,7 @@ def write_index(
         "dataset": dataset,
         "fit": fit,
     }
-    write_json(folder / MANIFEST, manifest)
+    write_sealed(folder / MANIFEST, manifest)
 
 
 @dataclass(frozen=True)
@@ -209,21 +219,46 @@ def open_shards(folder: Path) -> Shards:
     """Open a folder of shards.
 
     Raises:
-        IntegrityError: there is no manifest (the folder was never finished), or it or the index was changed.
+        IntegrityError: there is no manifest (the folder was never finished), or it or the index was changed, or says
+            what cannot be.
     """
-    manifest = _manifest(folder / MANIFEST)
-    index = read_checked(folder / INDEX, manifest["index"]["sha256"])
-    return Shards(folder, manifest, pd.read_parquet(io.BytesIO(index)))
+    path = folder / INDEX
+    manifest = read_sealed(folder / MANIFEST, format=FORMAT)
+    said = typed(_Manifest, manifest, what="damaged manifest", where=folder / MANIFEST)
+    clips = read_table(read_checked(path, said.index.sha256), rows=said.index.clips, where=path)
+    check_columns(clips, _COLUMNS, where=path)
+    for fold, rows in clips.groupby("fold")["row"]:
+        if sorted(rows) != list(range(len(rows))):
+            raise IntegrityError("wrong index", where=path, expected=f"rows from 0 on of fold {fold}")
+    targets = clips[["target", "label"]].drop_duplicates()["target"]
+    if sorted(targets) != list(range(len(targets))):
+        raise IntegrityError("wrong index", where=path, expected="a label for every target, from 0 on")
+    return Shards(folder, manifest, clips)
 
 
-def _manifest(path: Path) -> dict[str, Any]:
-    manifest = read_manifest(path, format=FORMAT)
-    try:
-        recorded, actual = manifest["front_end_fingerprint"], fingerprint(manifest["front_end"])
-        _ = manifest["index"]["sha256"], manifest["dataset"]["digest"], manifest["front_end"]["amin"]
-        _ = [(entry["sha256"], entry["shape"]) for entry in manifest["shards"].values()]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise IntegrityError("damaged manifest", where=path, got=repr(error)) from error
-    if recorded != actual:
-        raise IntegrityError("edited manifest", where=path, expected=f"front end {recorded}", got=actual)
-    return manifest
+class _Entry(BaseModel):
+    sha256: str
+    shape: list[int]
+
+
+class _Index(BaseModel):
+    sha256: str
+    clips: Annotated[int, Field(ge=1)]
+
+
+class _FrontEnd(BaseModel):
+    amin: Annotated[float, Field(gt=0)]
+
+
+class _Dataset(BaseModel):
+    digest: str
+
+
+class _Manifest(BaseModel):
+    """What is read of a manifest here; the rest of it is for those who know more of front ends and data sets."""
+
+    shards: dict[str, _Entry]
+    index: _Index
+    front_end: _FrontEnd
+    front_end_fingerprint: str
+    dataset: _Dataset

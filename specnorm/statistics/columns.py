@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from specnorm.errors import IntegrityError
-from specnorm.files import read_manifest
+from specnorm.files import read_sealed
 from specnorm.statistics.moments import Moments
 
-FORMAT = 1
+FORMAT = 2
 
 
 def document(moments: Moments, bin_frequencies_hz: list[float] | None) -> dict[str, Any]:
@@ -26,9 +26,9 @@ def read_document(path: Path) -> dict[str, Any]:
     """Read a statistics file.
 
     Raises:
-        IntegrityError: the file is missing, is not JSON, or is of another format.
+        IntegrityError: the file is missing, is not JSON, is of another format, or is not the one that was written.
     """
-    return read_manifest(path, format=FORMAT, what="statistics")
+    return read_sealed(path, format=FORMAT, what="statistics")
 
 
 def moments_of(stored: dict[str, Any]) -> tuple[Moments, list[float] | None]:
@@ -67,21 +67,6 @@ def check_possible(moments: Moments, bin_frequencies_hz: list[float] | None, whe
     )
     if not possible:
         raise IntegrityError("impossible statistics", where=where, expected="finite moments of every bin")
-
-
-def check_unedited(stored: dict[str, Any], written: dict[str, Any], where: object) -> None:
-    """Refuse a file that says other than what would be written of the moments in it.
-
-    The file holds derived values too, and text and numbers that read alike.
-
-    Raises:
-        IntegrityError: a key of either differs; the message names it.
-    """
-    changed = [key for key in sorted({*stored, *written}) if stored.get(key) != written.get(key)]
-    if changed:
-        raise IntegrityError(
-            "edited statistics", where=where, expected="values that belong together", got=", ".join(changed)
-        )
 
 
 def _columns(moments: Moments) -> dict[str, list[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from specnorm.errors import DataError, IntegrityError
-from specnorm.files import fingerprint, write_json
+from specnorm.files import fingerprint, write_sealed
 from specnorm.params import WAVEFORMS, StatisticsParams, Waveform
+from specnorm.refusal import typed
 from specnorm.shards.store import Shards, shard_name
 from specnorm.statistics import columns
 from specnorm.statistics.moments import Moments, merged
@@ -33,6 +34,11 @@ class TrainingStatistics:
     def moments(self) -> Moments:
         """What a normaliser is fitted to: :attr:`bins`."""
         return self.bins
+
+    @property
+    def digest(self) -> str:
+        """Of all that their file says: its seal."""
+        return fingerprint(_document(self))
 
     @property
     def pooled(self) -> Moments:
@@ -133,8 +139,8 @@ def training_statistics(
 
 
 def write(statistics: TrainingStatistics, path: Path) -> None:
-    """Write one JSON file: provenance, then a list a field with a value a bin, then the pooled values."""
-    write_json(path, _document(statistics))
+    """Write one sealed JSON file: provenance, a list a field with a value a bin, the pooled values."""
+    write_sealed(path, _document(statistics))
 
 
 def read(path: Path) -> TrainingStatistics:
@@ -144,22 +150,15 @@ def read(path: Path) -> TrainingStatistics:
         IntegrityError: the file is missing, damaged, edited, of another format, or holds impossible values.
     """
     stored = columns.read_document(path)
+    provenance = typed(Provenance, stored, what="damaged statistics", where=path)
     try:
-        provenance = Provenance(**{field.name: stored[field.name] for field in fields(Provenance)})
         bins, frequencies = columns.moments_of(stored)
         if frequencies is None:
             raise KeyError("frequency_hz")
-        front_end_fingerprint = fingerprint(provenance.front_end)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise IntegrityError("damaged statistics", where=path, got=repr(error)) from error
     columns.check_possible(bins, frequencies, path)
-    statistics = TrainingStatistics(provenance, bins, frequencies)
-    with np.errstate(all="ignore"):
-        written = _document(statistics)
-    if provenance.front_end_fingerprint != front_end_fingerprint:
-        written["front_end_fingerprint"] = front_end_fingerprint
-    columns.check_unedited(stored, written, path)
-    return statistics
+    return TrainingStatistics(provenance, bins, frequencies)
 
 
 def _document(statistics: TrainingStatistics) -> dict[str, Any]:

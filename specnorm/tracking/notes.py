@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from specnorm import files
 from specnorm.comparison.document import cells_digest
 from specnorm.errors import IntegrityError, ResourceError
@@ -44,7 +46,7 @@ def leave(folder: Path, finished: Finished) -> None:
     try:
         for place, source in _contents(finished).items():
             _keep(source, partial / place)
-        files.write_json(partial / NOTE, {"format": _FORMAT, **told})  # last: a folder without it is no note
+        files.write_sealed(partial / NOTE, {"format": _FORMAT, **told})  # last: a folder without it is no note
         partial.rename(note)
     except OSError as error:
         raise ResourceError("cannot leave a note", where=note, got=error.strerror or error) from error
@@ -58,9 +60,9 @@ def read(note: Path) -> Finished:
     Raises:
         IntegrityError: a file of it is missing or damaged, or it is of a version with other parameters.
     """
-    told = files.read_manifest(note / NOTE, format=_FORMAT, what="note")
+    told = files.read_sealed(note / NOTE, format=_FORMAT, what="note")
     try:
-        keys = [CellKey.of(key) for key in told["cells"]]
+        keys = TypeAdapter(list[CellKey]).validate_python(told["cells"])
         params = Params.model_validate(told["params"]).model_dump()
         tags = dict(told["tags"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:

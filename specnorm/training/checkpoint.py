@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn, optim
@@ -59,17 +60,21 @@ class Checkpoint:
                 raise ValueError("it belongs to another cell")
             if header["digest"] != _digest(tensors, header["history"]):
                 raise ValueError("its content has changed")
+            TypeAdapter(list[dict[str, float]]).validate_json(header["history"], strict=True)
             history: list[dict[str, float]] = json.loads(header["history"])
+            if not history or [row.get("epoch") for row in history] != list(range(1, len(history) + 1)):
+                raise ValueError("its history is not one of epochs")
             states: dict[int, dict[str, Tensor]] = {}
             for name, value in tensors.items():
                 if name.startswith("optimizer."):
                     _, index, field = name.split(".")
                     states.setdefault(int(index), {})[field] = value
             model.load_state_dict({n.removeprefix("model."): v for n, v in tensors.items() if n.startswith("model.")})
+            _check_moments(optimizer, states)
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": states, "param_groups": groups})
             _lay_out_like_weights(optimizer)
-        except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
             aside = self.path.with_suffix(".damaged")
             self.path.replace(aside)
             warnings.warn(f"checkpoint {self.path.name} set aside as {aside.name}: {error}", stacklevel=2)
@@ -86,6 +91,16 @@ class Checkpoint:
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < self.began:
                     path.unlink()
+
+
+def _check_moments(optimizer: optim.Optimizer, states: dict[int, dict[str, Tensor]]) -> None:
+    """Refuse a state that the optimiser would take and only fail on, or go wrong with, at its next step."""
+    weights = dict(enumerate(weight for group in optimizer.param_groups for weight in group["params"]))
+    for index, state in states.items():
+        shape = weights[index].shape if index in weights else None
+        found = {name: value.shape for name, value in state.items()}
+        if found != {"step": torch.Size(), "exp_avg": shape, "exp_avg_sq": shape}:
+            raise ValueError(f"its moments are not those of weight {index}")
 
 
 def _lay_out_like_weights(optimizer: optim.Optimizer) -> None:

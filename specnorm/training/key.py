@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Self
 
 
 @dataclass(frozen=True, order=True)
@@ -21,19 +19,6 @@ class CellKey:
     norm: str
     fold: int
     seed: int
-
-    @classmethod
-    def of(cls, metrics: Mapping[str, Any]) -> Self:
-        """The key that a cell's metrics name.
-
-        Raises:
-            ValueError: one of the three is missing or of another type.
-        """
-        norm, fold, seed = (metrics.get(name) for name in ("norm", "fold", "seed"))
-        # JSON's true and false are numbers to Python.
-        if not isinstance(norm, str) or type(fold) is not int or type(seed) is not int:
-            raise ValueError(f"norm {norm}, fold {fold}, seed {seed}")
-        return cls(norm, fold, seed)
 
     @property
     def path(self) -> PurePosixPath:

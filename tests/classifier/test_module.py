@@ -19,7 +19,7 @@ from specnorm.audio.front_end import FrontEnd, describe
 from specnorm.audio.waveform import prepare, standardize
 from specnorm.classifier import module
 from specnorm.errors import IntegrityError
-from specnorm.files import fingerprint, sha256_file
+from specnorm.files import sha256_file
 from specnorm.normalization import fitted
 from specnorm.params import LinearParams, MelParams, ModelParams, NormParams, StatisticsParams, TrainParams
 from specnorm.shards.store import Shards, open_shards, write_fold, write_index
@@ -27,6 +27,7 @@ from specnorm.statistics import training_set
 from specnorm.training import cells, loop, model
 from specnorm.training.cells import StoredCell
 from specnorm.training.device import Choice
+from specnorm.training.key import CellKey
 
 CLASSES = ("low", "high", "noise")
 FOLDS, PER_FOLD = (1, 2), 9
@@ -138,18 +139,16 @@ def train_cell(
     choice = Choice(torch.device("cpu"), torch.bfloat16 if bf16 else None, "a test")
     network = ModelParams(name="xresnet18", stem_init="published")
     result = loop.train(trained, network, settings, choice)
-    origin = {
-        "norm": norm,
-        "fold": 1,
-        "seed": 0,
-        "dataset": shards.dataset_digest,
-        "front_end": shards.front_end_fingerprint,
-        "normalizer": sha256_file(place),
-        "model": network.model_dump(),
-        "train": settings.model_dump(),
-    }
-    run = {"device": "cpu", "device_name": "a CPU", "precision": "fp32", "train_seconds": 1.0}
-    cells.write(folder / "cell", result, trained.held_out, {**origin, "fingerprint": fingerprint(origin)}, run)
+    origin = cells.origin(
+        CellKey(norm, 1, 0),
+        dataset=shards.dataset_digest,
+        front_end=shards.front_end_fingerprint,
+        normalizer=sha256_file(place),
+        model=network,
+        train=settings,
+    )
+    run = {"device": "cpu", "device_name": "a CPU", "precision": "fp32", "train_seconds": 1.0, "total_seconds": 1.5}
+    cells.write(folder / "cell", result, trained.held_out, origin, run)
     return Trained(cells.read(folder / "cell"), place, front_end, raw[1])
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import zipfile
@@ -15,9 +14,10 @@ from specnorm.dataset_params import CsvParams, DatasetParams, SyntheticParams
 from specnorm.datasets import acquire as acquire_module
 from specnorm.datasets import synthetic
 from specnorm.datasets.acquire import acquire
-from specnorm.datasets.dataset import open_dataset
+from specnorm.datasets.dataset import FORMAT, open_dataset
 from specnorm.datasets.table import Clip, clip_table
 from specnorm.errors import DataError, IntegrityError, ResourceError
+from specnorm.files import read_sealed
 from tests.datasets.layouts import (
     csv_bytes,
     csv_params,
@@ -63,7 +63,7 @@ def test_a_local_zip_is_copied(place: Place, esc_zip: Path) -> None:
     esc_zip.chmod(0o444)
     info = place.acquire(esc_params(source="esc.zip"))
     assert sorted(path.name for path in place.out.iterdir()) == WRITTEN
-    assert json.loads((place.out / "dataset.json").read_text()) == info
+    assert read_sealed(place.out / "dataset.json", format=FORMAT) == info
     archive = place.out / "archive.zip"
     assert archive.read_bytes() == esc_zip.read_bytes()
     assert not archive.samefile(esc_zip)
@@ -72,7 +72,7 @@ def test_a_local_zip_is_copied(place: Place, esc_zip: Path) -> None:
     assert digests["archive_sha256"] == hashlib.sha256(esc_zip.read_bytes()).hexdigest()
     assert digests["clips_sha256"] == hashlib.sha256((place.out / "clips.csv").read_bytes()).hexdigest()
     assert info == {
-        "format": 1,
+        "format": 2,
         "name": "esc",
         "kind": "esc50",
         "subset": "all",
@@ -410,10 +410,11 @@ def test_every_change_after_acquiring_is_noticed(place: Place, esc_zip: Path) ->
         ("clips.csv", b"", IntegrityError, "changed file"),
         (
             "dataset.json",
-            edited("dataset.json", '"format": 1', '"format": 2'),
+            edited("dataset.json", '"format": 2', '"format": 1'),
             IntegrityError,
-            "expected format 1, got 2",
+            "expected format 2, got 1",
         ),
+        ("dataset.json", edited("dataset.json", '"sources": ', '"sources": 1'), IntegrityError, "changed file"),
         ("dataset.json", b"[]", IntegrityError, "wrong manifest"),
         ("dataset.json", b"{", IntegrityError, "expected JSON"),
         ("archive.zip", b"", IntegrityError, "broken archive"),

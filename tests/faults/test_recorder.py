@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from specnorm.audio.front_end import FrontEnd
 from specnorm.errors import ConfigurationError, DataError, IntegrityError
 from specnorm.statistics import training_set
 from specnorm.statistics.recorder import Statistics
-from tests.builders import fit_statistics, front_end_params, levels, write_shards
+from tests.builders import edit, fit_statistics, front_end_params, levels, write_shards
 
 
 def good() -> torch.Tensor:
@@ -117,12 +116,6 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "statistics.json"
 
 
-def edit(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
-    stored = json.loads(path.read_text())
-    change(stored)
-    path.write_text(json.dumps(stored))
-
-
 def refused(path: Path, match: str) -> None:
     with pytest.raises(IntegrityError, match=match) as caught:
         Statistics.load(path)
@@ -133,7 +126,7 @@ class TestFiles:
     """A file is what `save` wrote, or it is refused."""
 
     def test_white_space_is_not_an_edit(self, path: Path) -> None:
-        edit(path, lambda _: None)
+        edit(path, lambda _: None, sealed=False)
         assert Statistics.load(path).bin_frequencies_hz is not None
 
     def test_a_missing_and_a_cut_file(self, path: Path) -> None:
@@ -141,10 +134,10 @@ class TestFiles:
         path.write_text(path.read_text()[:100])
         refused(path, "unreadable file")
 
-    @pytest.mark.parametrize("stored", ["null", "[]", "{}", '{"format": 2}'])
+    @pytest.mark.parametrize("stored", ["null", "[]", "{}", '{"format": 1}'])
     def test_another_format(self, path: Path, stored: str) -> None:
         path.write_text(stored)
-        refused(path, "wrong statistics.*expected format 1")
+        refused(path, "wrong statistics.*expected format 2")
 
     @pytest.mark.parametrize("key", ["bins", "kept", "floor_db", "mean_rest", "batches", "clips"])
     def test_a_field_missing(self, path: Path, key: str) -> None:
@@ -183,7 +176,6 @@ class TestFiles:
             ("reduced_axes", [0, 3]),
             ("mean_rest", [0.0] * 8),
             ("mean_rest", [[0.0] * 9]),
-            ("mean_rest", [float("nan")] * 9),
         ],
     )
     def test_sizes_that_do_not_fit(self, path: Path, key: str, value: object) -> None:
@@ -197,18 +189,18 @@ class TestFiles:
 
     @pytest.mark.parametrize(("column", "value"), [("mean", -33.25), ("count", 23), ("deviation", 1.0), ("m2", "1.0")])
     def test_an_edited_value(self, path: Path, column: str, value: object) -> None:
-        edit(path, lambda stored: stored["bins"][column].__setitem__(4, value))
-        refused(path, "edited statistics.*got (bins|global)")
+        edit(path, lambda stored: stored["bins"][column].__setitem__(4, value), sealed=False)
+        refused(path, "changed file in .*expected SHA-256")
 
     def test_a_key_of_our_own_invention(self, path: Path) -> None:
-        edit(path, lambda stored: stored.update(note="by hand"))
-        refused(path, "edited statistics.*got note")
+        edit(path, lambda stored: stored.update(note="by hand"), sealed=False)
+        refused(path, "changed file")
 
     def test_an_edited_file_of_the_pipeline(self, tmp_path: Path) -> None:
         path = tmp_path / "raw.json"
         training_set.write(fit_statistics(write_shards(tmp_path / "shards", levels()), 1), path)
-        edit(path, lambda stored: stored["bins"]["mean"].__setitem__(4, -33.25))
-        refused(path, "edited statistics.*got global")
+        edit(path, lambda stored: stored["bins"]["mean"].__setitem__(4, -33.25), sealed=False)
+        refused(path, "changed file")
 
 
 @pytest.mark.parametrize("axes", [2, "abc", (0, 1.0), [None]])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import subprocess
@@ -13,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from specnorm import files
 from specnorm.errors import IntegrityError
 from specnorm.shards import store
-from tests.builders import Array, levels, tree, write_shards
+from tests.builders import Array, edit, levels, parquet_bomb, tree, write_shards
 
 NAME = "raw/fold-2.npy"
 
@@ -129,9 +130,8 @@ def test_changed_bytes(folder: Path, damage: Callable[[Path], None]) -> None:
 def test_changed_bytes_whose_digest_was_changed_as_well(folder: Path, damage: Callable[[Path], None]) -> None:
     # Guards: numpy's ValueError came through, without the shard's name.
     damage(folder / NAME)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["shards"][NAME]["sha256"] = files.sha256_file(folder / NAME)
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    digest = files.sha256_file(folder / NAME)
+    edit(folder / "manifest.json", lambda manifest: manifest["shards"][NAME].update(sha256=digest))
     with pytest.raises(IntegrityError, match=rf"wrong shard in .*{NAME}: expected .*got"):
         store.open_shards(folder).load("raw", 2)
     assert not list(folder.rglob("sentinel"))
@@ -139,9 +139,8 @@ def test_changed_bytes_whose_digest_was_changed_as_well(folder: Path, damage: Ca
 
 def test_a_shard_and_a_manifest_of_fewer_clips_than_the_index(folder: Path) -> None:
     np.save(folder / NAME, np.zeros((3, 1, 9, 6), np.float32))
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["shards"][NAME] |= {"sha256": files.sha256_file(folder / NAME), "shape": [3, 1, 9, 6]}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    entry = {"sha256": files.sha256_file(folder / NAME), "shape": [3, 1, 9, 6]}
+    edit(folder / "manifest.json", lambda manifest: manifest["shards"][NAME].update(entry))
     with pytest.raises(IntegrityError, match=r"wrong shard.*for 4 clips.*\[3, 1, 9, 6\]"):
         store.open_shards(folder).load("raw", 2)
 
@@ -181,7 +180,7 @@ def test_labels_changed_in_the_index(folder: Path) -> None:
         store.open_shards(folder)
 
 
-@pytest.mark.parametrize("stored", ["", "{", "null", "[]", "3", "{}", '{"format": 2}', '{"format": "1"}', "\0"])
+@pytest.mark.parametrize("stored", ["", "{", "null", "[]", "3", "{}", '{"format": 1}', '{"format": "2"}', "\0"])
 def test_a_manifest_that_is_none(folder: Path, stored: str) -> None:
     (folder / "manifest.json").write_text(stored)
     with pytest.raises(IntegrityError, match=r"(wrong manifest|unreadable file) in .*manifest\.json: expected"):
@@ -189,9 +188,8 @@ def test_a_manifest_that_is_none(folder: Path, stored: str) -> None:
 
 
 def test_a_manifest_of_another_format_shows_both(folder: Path) -> None:
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(manifest | {"format": 7}))
-    with pytest.raises(IntegrityError, match="expected format 1, got 7"):
+    edit(folder / "manifest.json", lambda manifest: manifest.update(format=1))
+    with pytest.raises(IntegrityError, match="expected format 2, got 1"):
         store.open_shards(folder)
 
 
@@ -199,25 +197,69 @@ def test_a_manifest_of_another_format_shows_both(folder: Path) -> None:
 @pytest.mark.parametrize("value", ["left out", None, [], {}, 3])
 def test_a_manifest_with_a_field_missing_or_of_another_type(folder: Path, key: str, value: object) -> None:
     # Guards: KeyError and TypeError came through.
-    manifest = json.loads((folder / "manifest.json").read_text())
-    del manifest[key]
-    if value != "left out":
-        manifest[key] = value
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    edit(
+        folder / "manifest.json",
+        lambda manifest: manifest.pop(key) if value == "left out" else manifest.update({key: value}),
+    )
     if key == "shards" and value == {}:
         assert store.open_shards(folder).manifest["shards"] == {}  # well formed: each shard is then refused by name
         return
-    with pytest.raises(IntegrityError, match=r"(damaged|edited) manifest in .*manifest\.json"):
+    with pytest.raises(IntegrityError, match=rf"damaged manifest in .*manifest\.json: got {key}"):
         store.open_shards(folder)
 
 
-def test_an_edited_front_end(folder: Path) -> None:
-    manifest = json.loads((folder / "manifest.json").read_text())
-    recorded = manifest["front_end_fingerprint"]
-    manifest["front_end"]["amin"] = 1e-9
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    actual = files.fingerprint(manifest["front_end"])
-    with pytest.raises(IntegrityError, match=f"edited manifest.*expected front end {recorded}, got {actual}"):
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda manifest: manifest["front_end"].update(amin=1e-9),
+        lambda manifest: manifest.update(fit=None, note="by hand"),
+    ],
+)
+def test_an_edited_manifest(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    edit(folder / "manifest.json", change, sealed=False)
+    with pytest.raises(IntegrityError, match=r"changed file in .*manifest\.json: expected SHA-256"):
+        store.open_shards(folder)
+
+
+def reindexed(folder: Path, table: pd.DataFrame, *, clips: int | None = None) -> None:
+    """Write another index, with digest and seal made to match."""
+    path = folder / "clips.parquet"
+    table.to_parquet(path, index=False)
+    entry = {"sha256": files.sha256_file(path), "clips": len(table) if clips is None else clips}
+    edit(folder / "manifest.json", lambda manifest: manifest.update(index=entry))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda table: table.drop(columns="row"), "expected a column row, got clip, fold"),
+        (lambda table: table.assign(fold="one"), "expected a whole number in column fold"),
+        (lambda table: table.assign(fold=1.5), "expected a whole number in column fold, got float64"),
+        (lambda table: table.assign(target=None), "expected a whole number in column target, got a value missing"),
+        (lambda table: table.assign(clip=7), "expected text in column clip"),
+        (lambda table: table.assign(row=0), "wrong index .*rows from 0 on of fold 1"),
+        (lambda table: table.assign(target=table["target"] + 1), "wrong index .*a label for every target, from 0 on"),
+        (lambda table: table.assign(label=table["clip"]), "wrong index .*a label for every target, from 0 on"),
+    ],
+)
+def test_an_index_whose_digest_was_changed_as_well(
+    folder: Path, change: Callable[[pd.DataFrame], pd.DataFrame], message: str
+) -> None:
+    reindexed(folder, change(store.open_shards(folder).clips))
+    with pytest.raises(IntegrityError, match=rf"wrong (table|index) in .*clips\.parquet: .*{message}|{message}"):
+        store.open_shards(folder)
+
+
+@pytest.mark.parametrize("says", [12, 10**8])
+def test_an_index_of_a_hundred_million_rows_is_not_read(
+    folder: Path, says: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some 25 kB on the disk, gigabytes in memory."""
+    (folder / "clips.parquet").write_bytes(parquet_bomb(10**8))
+    entry = {"sha256": files.sha256_file(folder / "clips.parquet"), "clips": says}
+    edit(folder / "manifest.json", lambda manifest: manifest.update(index=entry))
+    monkeypatch.setattr(pq.ParquetFile, "read", None)
+    with pytest.raises(IntegrityError, match=r"wrong table in .*clips\.parquet: expected .*got 100000000"):
         store.open_shards(folder)
 
 

@@ -21,7 +21,8 @@ ROOMS = ("specnorm", "pipeline", "stages")
 # For every stage. A package stands for all that is in it.
 PLUMBING = {
     "pipeline.command": "how lines are printed and a command ends",
-    "pipeline.finished": "finds and checks the cells, which are dependencies themselves",
+    "pipeline.finished": "reads what other stages made, and holds it to the parameters: each file is a dependency, and "
+    "a fitted mode's says which code fits it, so that a new kind, or another kind's new code, trains no cell again",
     "pipeline.places": "where things lie: another place is another path in dvc.yaml",
     "pipeline.stage": "arguments, locks, errors as one line",
     "specnorm.dataset_params": "the part of the door that a data set's values come in by",
@@ -33,13 +34,8 @@ PLUMBING = {
 }
 # For one stage.
 LEFT_OUT = {
-    "normalizers": {
-        "specnorm.shards": "the statistics know their spectrograms by name alone; only their own files are read",
-    },
     "train": {
         "pipeline.machine": "how much memory a cell may take: held or read ahead, the batches are the same",
-        "specnorm.normalization": "the cell's own fitted file is its dependency, and tells which code fits it: "
-        "a new kind, or another kind's new code, must leave the cell as it is",
     },
     "track": {
         "specnorm.shards": "the cells' files are read, which are dependencies",

@@ -55,7 +55,7 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
         results.read(folder)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 9, "sha256": {}}', '{"format": 1, "sha256": []}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 9, "sha256": {}}', '{"format": 2, "sha256": []}'])
 def test_a_damaged_manifest_is_named(folder: Path, text: str) -> None:
     (folder / results.MANIFEST).write_text(text)
     with pytest.raises(IntegrityError, match=r"manifest\.json"):
@@ -122,5 +122,5 @@ def test_the_manifest_comes_last_and_is_gone_while_files_are_written(
 
 def test_the_manifest_is_plain_json(folder: Path) -> None:
     manifest = json.loads((folder / results.MANIFEST).read_text())
-    assert set(manifest) == {"format", "sha256"}
+    assert set(manifest) == {"format", "sha256", "seal"}
     assert set(manifest["sha256"]) == set(FILES)

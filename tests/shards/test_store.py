@@ -153,11 +153,11 @@ def test_the_manifest_comes_after_everything_else(tmp_path: Path, monkeypatch: p
     entries = store.write_fold(tmp_path, 1, 1, 9, 6, [{"raw": row, "standardized": row}])
     there: list[set[str]] = []
 
-    def write_json(path: Path, value: Any) -> None:
+    def write_sealed(path: Path, value: Any) -> None:
         there.append({*tree(tmp_path)})
-        files.write_json(path, value)
+        files.write_sealed(path, value)
 
-    monkeypatch.setattr(store, "write_json", write_json)
+    monkeypatch.setattr(store, "write_sealed", write_sealed)
     store.write_index(tmp_path, clip_table({1: 1}), entries, front_end={"amin": 1e-10}, dataset={"digest": "d"})
     assert there == [{"raw/fold-1.npy", "standardized/fold-1.npy", "clips.parquet"}]
     assert store.open_shards(tmp_path).folds == [1]

@@ -7,7 +7,6 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,46 +16,20 @@ import pytest
 import yaml
 from sklearn.metrics import f1_score
 
+from pipeline import finished as pipeline_finished
 from specnorm.comparison.metrics import points
-from specnorm.normalization import fitted
+from specnorm.params import Params, load
 from specnorm.report import results
 from specnorm.shards.store import Shards, open_shards
 from specnorm.training.cells import read
 from stages import compare
 from tests import made_up
-
-MODES = ("none", "waveform", "global", "channel")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace after the stage ran in it."""
-    folder = tmp_path_factory.mktemp("compare")
-    with made_up.working_in(folder):
-        made_up.write_workspace(folder, MODES)
-        assert compare.main([]) == 0
-    return folder
-
-
-@pytest.fixture
-def workspace(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of it to spoil."""
-    shutil.copytree(finished, tmp_path / "w")
-    monkeypatch.chdir(tmp_path / "w")
-    monkeypatch.delenv("DVC_ROOT", raising=False)
-    return tmp_path / "w"
+from tests.builders import edit
 
 
 @pytest.fixture
 def page(finished: Path) -> str:
     return (finished / "data/comparison/report.html").read_text(encoding="utf-8")
-
-
-def change(workspace: Path, **sections: object) -> None:
-    values = yaml.safe_load((workspace / "params.yaml").read_text())
-    for name, value in sections.items():
-        values[name] = {**values[name], **value} if name != "norm" else value  # type: ignore[dict-item]
-    (workspace / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
 
 def test_everything_is_there(finished: Path) -> None:
@@ -72,7 +45,7 @@ def test_everything_is_there(finished: Path) -> None:
         "statistics-raw",
         "statistics-standardized",
         "time",
-        *(f"confusion-{mode}" for mode in MODES),
+        *(f"confusion-{mode}" for mode in made_up.MODES),
     ]
     tables = ["cells", "classes", "confusion", "curves", "differences", "disagreements", "summary"]
     assert set(found.files) == {
@@ -166,7 +139,7 @@ def test_the_title_names_the_data_set_and_the_page_tells_what_was_cut_and_padded
     words = " ".join(read.words.split())
     assert "none of 120 clips was cut or padded: all are 0.25 s long" in words
     assert " on synthetic: " in results.read(workspace / "data/comparison").verdict.title
-    change(workspace, dataset={"name": "my set"})
+    made_up.change_params(workspace, dataset={"name": "my set"})
     assert compare.main([]) == 0
     assert " on my set: " in results.read(workspace / "data/comparison").verdict.title
 
@@ -184,7 +157,9 @@ def test_only_the_named_modes_folds_and_seeds_are_compared(workspace: Path, caps
     made_up.write_cell(workspace / "data/cells", shards, "left_over", 1, dataset="others")
     made_up.write_cell(workspace / "data/cells", shards, "none", 1, 9)
     norm = yaml.safe_load((workspace / "params.yaml").read_text())["norm"]
-    change(workspace, norm={name: norm[name] for name in ("global", "waveform")}, protocol={"folds": [3, 1]})
+    made_up.change_params(
+        workspace, norm={name: norm[name] for name in ("global", "waveform")}, protocol={"folds": [3, 1]}
+    )
     assert compare.main([]) == 0
     cells = pd.read_csv(workspace / "data/comparison/cells.csv")
     places = list(zip(cells["norm"], cells["fold"], cells["seed"], strict=True))
@@ -197,7 +172,7 @@ def test_only_the_named_modes_folds_and_seeds_are_compared(workspace: Path, caps
 
 def test_one_mode_alone_makes_a_page_too(workspace: Path) -> None:
     norm = yaml.safe_load((workspace / "params.yaml").read_text())["norm"]
-    change(workspace, norm={"none": norm["none"]}, protocol={"folds": [2]})
+    made_up.change_params(workspace, norm={"none": norm["none"]}, protocol={"folds": [2]})
     assert compare.main([]) == 0
     found = results.read(workspace / "data/comparison")
     assert found.verdict.recommendation == "none is the only mode here: nothing was compared"
@@ -207,14 +182,14 @@ def test_one_mode_alone_makes_a_page_too(workspace: Path) -> None:
 
 def test_a_label_that_looks_like_markup_is_text(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = {"chirp": "<script>alert(1)</script>"}
-    opened = compare.open_shards
+    read = pipeline_finished.shards
 
-    def renamed(folder: Path) -> object:
-        shards = opened(folder)
+    def renamed(params: Params) -> object:
+        shards = read(params)
         shards.clips["label"] = shards.clips["label"].replace(labels)
         return shards
 
-    monkeypatch.setattr(compare, "open_shards", renamed)
+    monkeypatch.setattr(pipeline_finished, "shards", renamed)
     assert compare.main([]) == 0
     assert "<script" not in (workspace / "data/comparison/report.html").read_text()
 
@@ -232,19 +207,18 @@ def test_an_edited_history_of_a_cell_is_named(workspace: Path, capsys: pytest.Ca
 @pytest.fixture
 def incomplete(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fold without a class, and cells that were scored on it."""
-    opened = compare.open_shards
+    opened = pipeline_finished.shards
 
-    def lacking(folder: Path) -> Shards:
-        shards = opened(folder)
+    def lacking(params: Params) -> Shards:
+        shards = opened(params)
         own = (shards.clips["fold"] == 2) & (shards.clips["label"] == "tone")
         shards.clips.loc[own, ["label", "target"]] = shards.clips.loc[~own, ["label", "target"]].iloc[0].tolist()
         return shards
 
-    monkeypatch.setattr(compare, "open_shards", lacking)
-    shards = lacking(workspace / "data/spectrograms")
-    for mode in MODES:
-        trained = fitted.read(workspace / f"data/normalizers/{mode}/fold-2.json").build()
-        made_up.write_cell(workspace / "data/cells", shards, mode, 2, right=20, trained=trained)
+    monkeypatch.setattr(pipeline_finished, "shards", lacking)
+    shards = lacking(load(workspace / "params.yaml"))
+    for norm in made_up.MODES:
+        made_up.write_fitting_cell(workspace, shards, norm, 2, right=20)
     return workspace
 
 
@@ -257,7 +231,7 @@ def test_a_fold_that_lacks_a_class_is_refused(incomplete: Path, capsys: pytest.C
 
 
 def test_a_fold_that_lacks_a_class_is_compared_where_it_may_and_everything_says_so(incomplete: Path) -> None:
-    change(incomplete, compare={"incomplete_folds": "accept"})
+    made_up.change_params(incomplete, compare={"incomplete_folds": "accept"})
     assert compare.main([]) == 0
     found = results.read(incomplete / "data/comparison")
     said = (
@@ -279,7 +253,7 @@ def test_a_fold_that_lacks_a_class_is_compared_where_it_may_and_everything_says_
 
 
 def test_a_class_that_no_held_out_fold_has_is_left_out_of_what_is_by_class(incomplete: Path) -> None:
-    change(incomplete, compare={"incomplete_folds": "accept"}, protocol={"folds": [2]})
+    made_up.change_params(incomplete, compare={"incomplete_folds": "accept"}, protocol={"folds": [2]})
     assert compare.main([]) == 0
     found = results.read(incomplete / "data/comparison")
     classes = pd.read_csv(found.folder / "classes.csv")
@@ -293,7 +267,10 @@ def test_a_class_that_no_held_out_fold_has_is_left_out_of_what_is_by_class(incom
 
 def test_an_edited_score_of_a_cell_is_named(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = workspace / "data/cells/none/fold-3/seed-0/metrics.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "loss": 0.01}))
+    edit(path, lambda metrics: metrics.update(loss=0.01), sealed=False)
+    assert compare.main([]) == 4
+    assert "changed file in data/cells/none/fold-3/seed-0/metrics.json" in capsys.readouterr().err
+    edit(path, lambda metrics: metrics.update(loss=0.01))
     assert compare.main([]) == 4
     error = capsys.readouterr().err
     assert "metrics of other predictions in data/cells/none/fold-3/seed-0/metrics.json: expected loss" in error
