@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
-from pipeline import places, stage
+from pipeline import options, places, stage
 from specnorm import files
 from specnorm.datasets import local
 from specnorm.params import Params
 
 
 def work(params: Params, _: argparse.Namespace) -> None:
+    options.check(Path("conf"))  # here, since DVC itself composes the parameters from them
     place = local.place_of(params.dataset, places.root())
     identity = local.identity_of(place, cache=places.cache() / "source")
     files.write_sealed(places.SOURCE / local.IDENTITY, identity)

@@ -23,6 +23,7 @@ PLUMBING = {
     "pipeline.command": "how lines are printed and a command ends",
     "pipeline.finished": "reads what other stages made, and holds it to the parameters: each file is a dependency, and "
     "a fitted mode's says which code fits it, so that a new kind, or another kind's new code, trains no cell again",
+    "pipeline.options": "refuses what is written in conf/, and changes nothing",
     "pipeline.places": "where things lie: another place is another path in dvc.yaml",
     "pipeline.stage": "arguments, locks, errors as one line",
     "specnorm.dataset_params": "the part of the door that a data set's values come in by",
