@@ -22,9 +22,8 @@ def work(params: Params, _: argparse.Namespace) -> None:
     identity = local.identity_of(place, cache=places.cache() / "source")
     files.write_sealed(places.SOURCE / local.IDENTITY, identity)
     if place is not None:
-        print(
-            f"{place.name}: {identity['files']} files, {identity['bytes']} bytes, SHA-256 {identity['digest'][:12]}..."
-        )
+        size = f"{identity['files']} files, {identity['bytes']} bytes"
+        command.say(f"{place.name}: {size}, SHA-256 {identity['digest'][:12]}...")
 
 
 def main(argv: list[str] | None = None) -> int:
