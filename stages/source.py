@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from pipeline import options, places, stage
+from pipeline import command, options, places, stage
 from specnorm import files
 from specnorm.datasets import local
 from specnorm.params import Params
