@@ -104,6 +104,7 @@ def checkpoints() -> list[Path]:
     return [path for path in Path(".cache/checkpoints").rglob("*") if path.is_file()]
 
 
+@pytest.mark.case("T1")
 def test_it_goes_on_and_ends_with_the_same_bytes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert epochs_run() == EPOCHS
     clean = tree(FOLDER)
@@ -118,6 +119,7 @@ def test_it_goes_on_and_ends_with_the_same_bytes(place: Path, monkeypatch: pytes
     assert checkpoints() == []
 
 
+@pytest.mark.case("T3")
 @pytest.mark.parametrize(
     "sections",
     [
