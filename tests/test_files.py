@@ -88,6 +88,7 @@ def test_the_bytes_are_on_the_disk_before_they_have_their_name(target: Path, mon
     assert calls == [("fsync", 5), ("replace", 5)]
 
 
+@pytest.mark.case("F7")
 def test_a_full_disk_is_a_resource_error(target: Path) -> None:
     before = tree(target.parent)
 
@@ -130,6 +131,7 @@ def test_a_folder_that_cannot_be_is_a_resource_error(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
+@pytest.mark.case("F8")
 @not_as_root
 def test_a_read_only_folder_is_a_resource_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
@@ -142,6 +144,7 @@ def test_a_read_only_folder_is_a_resource_error(tmp_path: Path) -> None:
         tmp_path.chmod(0o700)
 
 
+@pytest.mark.case("F8")
 def test_a_place_for_output_is_checked_without_making_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     files.check_writable(tmp_path)
@@ -308,6 +311,7 @@ def test_a_file_s_digest_is_that_of_its_bytes(tmp_path: Path) -> None:
 # --- what an interrupted writer leaves
 
 
+@pytest.mark.case("F13")
 def test_partial_files_are_removed_at_any_depth_and_nothing_else(tmp_path: Path) -> None:
     """A regression: shards are written two floors below the folder that is cleaned."""
     kept = ["a.npy", "raw/a.npy", "raw/partial", "raw/.hidden", "raw/fold.partial", "raw/.a.npy.12.partial.txt"]
@@ -320,6 +324,7 @@ def test_partial_files_are_removed_at_any_depth_and_nothing_else(tmp_path: Path)
     files.clean_partials(tmp_path / "absent")
 
 
+@pytest.mark.case("F13")
 def test_a_killed_writer_s_partial_file_is_one_that_is_cleaned(tmp_path: Path) -> None:
     script = (
         "import os, signal, sys; from pathlib import Path; from specnorm import files\n"
@@ -361,6 +366,7 @@ def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+@pytest.mark.case("F12")
 def test_a_lock_has_one_holder_and_its_name_is_told(tmp_path: Path) -> None:
     path = tmp_path / "locks" / "data-raw.lock"
     with holder(path) as process:
@@ -379,6 +385,7 @@ def test_a_lock_has_one_holder_and_its_name_is_told(tmp_path: Path) -> None:
         assert path.with_suffix(".pid").read_text() == str(os.getpid())
 
 
+@pytest.mark.case("F12")
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
 def test_a_lock_ends_with_its_holder(tmp_path: Path, ending: signal.Signals) -> None:
     path = tmp_path / "a.lock"

@@ -80,6 +80,7 @@ def test_predictions_that_are_not_this_folds(
     assert caught.value.exit_code == 4
 
 
+@pytest.mark.case("V5")
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -105,6 +106,7 @@ def test_the_folder_of_the_odd_one_is_named(stored: list[StoredCell], shards: Sh
         checked.check(stored, shards)
 
 
+@pytest.mark.case("V5")
 def test_two_seeds_of_one_fold_with_other_normalisers(tmp_path: Path, shards: Shards) -> None:
     first = made_up.write_cell(tmp_path / "own", shards, "global", 1, 0)
     second = made_up.write_cell(tmp_path / "own", shards, "global", 1, 1, normalizer="refitted since")
@@ -118,6 +120,7 @@ def test_cells_of_other_data_than_the_shards(tmp_path: Path, stored: list[Stored
         checked.check(stored, rebuilt)
 
 
+@pytest.mark.case("V5")
 @pytest.mark.parametrize("left_out", range(12))
 def test_fewer_cells_never_make_a_smaller_average(stored: list[StoredCell], shards: Shards, left_out: int) -> None:
     gone = stored.pop(left_out)
@@ -127,6 +130,7 @@ def test_fewer_cells_never_make_a_smaller_average(stored: list[StoredCell], shar
         checked.check(stored, shards)
 
 
+@pytest.mark.case("V5")
 def test_a_mode_too_few_in_one_fold_and_too_many_in_another(stored: list[StoredCell], shards: Shards) -> None:
     stored[4].metrics.update(norm="none", normalizer=stored[1].metrics["normalizer"])
     with pytest.raises(IntegrityError, match=r"one cell twice: none fold 2 seed 0 in .*waveform/fold-2/seed-0"):
@@ -141,6 +145,7 @@ def test_one_cell_counted_twice(stored: list[StoredCell], shards: Shards) -> Non
 # The stage
 
 
+@pytest.mark.case("V5")
 def test_a_cell_that_is_not_there(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(workspace / "data/cells/global/fold-3")
     shutil.rmtree(workspace / "data/comparison")
@@ -151,6 +156,7 @@ def test_a_cell_that_is_not_there(workspace: Path, capsys: pytest.CaptureFixture
     assert not (workspace / "data/comparison").exists()
 
 
+@pytest.mark.case("V5")
 def test_a_fold_that_was_never_trained(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made_up.change_params(workspace, dataset={"folds": 4}, protocol={"folds": [1, 2, 3, 4]})
     assert compare.main([]) == 4

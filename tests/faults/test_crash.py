@@ -249,6 +249,7 @@ def test_killed_over_another_build_it_leaves_the_old_the_new_or_what_is_refused(
     assert taken > 0
 
 
+@pytest.mark.case("F7")
 @pytest.mark.parametrize("stage", [DOWNLOAD, SPECTROGRAMS], ids=str)
 def test_a_full_disk_ends_it_in_one_line_without_a_trace(forks: Stages, clean: Path, place: Path, stage: Stage) -> None:
     """For each file in turn: a limit on size stops the first one that is larger."""

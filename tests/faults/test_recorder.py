@@ -40,6 +40,7 @@ class TestBatches:
         assert statistics.moments is before
         assert repr(statistics) == said
 
+    @pytest.mark.case("S4")
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
     @pytest.mark.parametrize("kind", [torch.Tensor.double, torch.Tensor.bfloat16, torch.Tensor.numpy])
     def test_a_value_that_is_not_finite(self, value: float, kind: Callable[[torch.Tensor], Any]) -> None:

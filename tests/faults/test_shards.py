@@ -113,6 +113,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "spectrograms"
 
 
+@pytest.mark.case("F9")
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_changed_bytes(folder: Path, damage: Callable[[Path], None]) -> None:
     recorded = store.open_shards(folder).manifest["shards"][NAME]["sha256"]
@@ -126,6 +127,7 @@ def test_changed_bytes(folder: Path, damage: Callable[[Path], None]) -> None:
     assert store.open_shards(folder).load("raw", 3).shape == (4, 1, 9, 6)
 
 
+@pytest.mark.case("F9", "T12")
 @pytest.mark.parametrize("damage", [_cut, _empty, _objects, _vast, _doubles, _other_shape, _npz, _text])
 def test_changed_bytes_whose_digest_was_changed_as_well(folder: Path, damage: Callable[[Path], None]) -> None:
     # Guards: numpy's ValueError came through, without the shard's name.
@@ -145,12 +147,14 @@ def test_a_shard_and_a_manifest_of_fewer_clips_than_the_index(folder: Path) -> N
         store.open_shards(folder).load("raw", 2)
 
 
+@pytest.mark.case("F10")
 def test_a_shard_deleted(folder: Path) -> None:
     (folder / NAME).unlink()
     with pytest.raises(IntegrityError, match=rf"missing file in .*{NAME}"):
         store.open_shards(folder).load("raw", 2)
 
 
+@pytest.mark.case("F10")
 @pytest.mark.parametrize("name", ["manifest.json", "clips.parquet"])
 def test_the_manifest_or_the_index_deleted(folder: Path, name: str) -> None:
     (folder / name).unlink()
@@ -158,6 +162,7 @@ def test_the_manifest_or_the_index_deleted(folder: Path, name: str) -> None:
         store.open_shards(folder)
 
 
+@pytest.mark.case("F10")
 def test_no_folder(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match=r"missing file in .*manifest\.json"):
         store.open_shards(tmp_path / "nowhere")
@@ -229,6 +234,7 @@ def reindexed(folder: Path, table: pd.DataFrame, *, clips: int | None = None) ->
     edit(folder / "manifest.json", lambda manifest: manifest.update(index=entry))
 
 
+@pytest.mark.case("T8")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -263,6 +269,7 @@ def test_an_index_of_a_hundred_million_rows_is_not_read(
         store.open_shards(folder)
 
 
+@pytest.mark.case("F13")
 @pytest.mark.parametrize("left", ["raw/.fold-2.npy.4194999.partial", ".clips.parquet.4194999.partial"])
 def test_what_an_interrupted_writer_left_is_never_read(folder: Path, left: str) -> None:
     (folder / left).write_bytes(b"half")
@@ -291,6 +298,7 @@ _FULL_DISK = """
 """
 
 
+@pytest.mark.case("F7")
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX limit")
 @pytest.mark.parametrize("limit", [0, 64, 100_000, 239_000])  # at the header, in it, in the rows, in the last flush
 def test_a_full_disk(tmp_path: Path, limit: int) -> None:
@@ -314,6 +322,7 @@ def _root() -> Path:
     return Path(store.__file__).parents[1]
 
 
+@pytest.mark.case("F8")
 def test_a_folder_that_cannot_be_made_is_reported_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 

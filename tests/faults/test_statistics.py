@@ -31,6 +31,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
     refused(tmp_path / "raw.json", "missing file")
 
 
+@pytest.mark.case("S8")
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
 def test_a_cut_file(path: Path, share: float) -> None:
     data = path.read_bytes()
@@ -79,6 +80,7 @@ def test_a_field_of_another_type(path: Path, key: str, value: object) -> None:
     assert f"got {key}" in refused(path, "damaged statistics")
 
 
+@pytest.mark.case("S8")
 @pytest.mark.parametrize("column", COLUMNS)
 @pytest.mark.parametrize("length", [0, 1, 8, 10])
 def test_a_column_of_another_length(path: Path, column: str, length: int) -> None:
@@ -92,6 +94,7 @@ def test_columns_of_no_bins(path: Path) -> None:
     refused(path, "impossible statistics")
 
 
+@pytest.mark.case("S8")
 @pytest.mark.parametrize("column", COLUMNS[:-1])
 def test_a_column_of_another_shape(path: Path, column: str) -> None:
     # Guards: nine values in a nested list were taken for nine bins.
@@ -99,6 +102,7 @@ def test_a_column_of_another_shape(path: Path, column: str) -> None:
     refused(path, "impossible statistics")
 
 
+@pytest.mark.case("S8")
 @pytest.mark.parametrize(
     ("column", "value"),
     [
@@ -123,6 +127,7 @@ def test_a_float_that_overflows(path: Path, column: str) -> None:
     refused(path, "changed file in .*got values that are no JSON")
 
 
+@pytest.mark.case("S8")
 @pytest.mark.parametrize("column", ["mean", "m2", "minimum", "maximum"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_what_is_no_number_in_json(path: Path, column: str, value: float) -> None:
@@ -143,6 +148,7 @@ def test_a_count_that_no_integer_holds(path: Path, value: float) -> None:
     refused(path, "damaged statistics")
 
 
+@pytest.mark.case("S8", "V9")
 @pytest.mark.parametrize(
     ("column", "value"),
     [

@@ -27,6 +27,7 @@ from specnorm import files
 from specnorm.errors import DivergenceError, IntegrityError, ResourceError, SpecnormError
 from specnorm.training import cells, loop
 from specnorm.training.checkpoint import Checkpoint, _digest
+from tests.builders import tree
 from tests.training import small
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +84,7 @@ def count_steps(monkeypatch: pytest.MonkeyPatch, before: Callable[[int], None] =
 # A loss that is not a number
 
 
+@pytest.mark.case("T4")
 def test_no_weight_changes_from_a_poisoned_batch_on(model: list[nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
     weights: list[list[torch.Tensor]] = []
     cell = poisoned(5)
@@ -108,6 +110,7 @@ def test_no_weight_changes_from_a_poisoned_batch_on(model: list[nn.Module], monk
         assert all(torch.equal(a, b) for a, b in zip(weights[0], after, strict=True))
 
 
+@pytest.mark.case("T4")
 def test_a_late_divergence_keeps_the_last_whole_epoch(
     checkpoint: Checkpoint, model: list[nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +135,7 @@ def test_a_late_divergence_keeps_the_last_whole_epoch(
     assert small.equal(small.run(checkpoint=checkpoint), small.run())
 
 
+@pytest.mark.case("T4")
 def test_a_mad_learning_rate_ends_as_an_error_and_not_as_a_number(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +145,7 @@ def test_a_mad_learning_rate_ends_as_an_error_and_not_as_a_number(
     assert len(taken) < 60
 
 
+@pytest.mark.case("T4")
 def test_weights_that_break_in_an_epochs_last_step_are_not_a_result(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +180,7 @@ def test_a_poisoned_held_out_clip_is_not_a_result() -> None:
 # Memory
 
 
+@pytest.mark.case("T5")
 @pytest.mark.parametrize(
     ("batch_size", "hint"),
     [(8, "Try train.batch_size=4"), (7, "Try train.batch_size=3"), (2, "Train on a device with more memory")],
@@ -227,6 +233,7 @@ class Exhausted(nn.Module):
         return torch.empty(2**59, dtype=torch.uint8)
 
 
+@pytest.mark.case("T5")
 def test_a_machine_without_memory_is_told_the_same() -> None:
     with pytest.raises(ResourceError, match=r"out of memory in device cpu: .* Try train\.batch_size=2$"):
         small.run(small.make_cell(normalizer=Exhausted))
@@ -262,7 +269,7 @@ CHILD = """
     from pathlib import Path
     import torch
     torch.set_num_threads(1)
-    from specnorm.training import loop, model
+    from specnorm.training import cells, loop, model
     from specnorm.training.checkpoint import Checkpoint
     from tests.training import small
 
@@ -307,7 +314,13 @@ CHILD = """
         Path.replace = dying
         between_epochs(folder)
 
-    for death in (between_epochs, within_a_save, within_an_epoch, before_the_rename):
+    def before_the_metrics(folder):
+        result = small.run(checkpoint=Checkpoint(folder / "cell.safetensors", "this cell"))
+        write = cells.write_sealed
+        cells.write_sealed = lambda path, value: kill() if path.name == "metrics.json" else write(path, value)
+        cells.write(folder / "cell", result, small.make_cell().held_out, {"norm": "none"}, {"device": "cpu"})
+
+    for death in (between_epochs, within_a_save, within_an_epoch, before_the_rename, before_the_metrics):
         folder = Path(sys.argv[1]) / death.__name__
         folder.mkdir()
         child = os.fork()  # one import of torch for all deaths
@@ -318,6 +331,7 @@ CHILD = """
 """
 
 
+@pytest.mark.case("T1")
 @pytest.mark.usefixtures("one_thread")
 def test_a_killed_process_leaves_what_the_next_one_needs(tmp_path: Path) -> None:
     done = subprocess.run(
@@ -331,10 +345,22 @@ def test_a_killed_process_leaves_what_the_next_one_needs(tmp_path: Path) -> None
     deaths = dict(line.split() for line in done.stdout.splitlines())
     assert set(deaths.values()) == {str(-signal.SIGKILL)}, done.stderr
     clean = small.run()
-    for death in ("between_epochs", "within_a_save", "within_an_epoch", "before_the_rename"):
+    epochs = dict.fromkeys(("within_a_save", "within_an_epoch", "before_the_rename"), 2)
+    for death, left in (epochs | {"between_epochs": 1, "before_the_metrics": 0}).items():
         resumed = small.run(checkpoint=Checkpoint(tmp_path / death / "cell.safetensors", "this cell"))
         assert small.equal(resumed, clean), death
-        assert len(resumed.epoch_seconds) == (1 if death == "between_epochs" else 2), death
+        assert len(resumed.epoch_seconds) == left, death
+    # Killed after the last epoch, while the results were written: the next process writes what was to be written.
+    half, held_out = tmp_path / "before_the_metrics/cell", small.make_cell().held_out
+    assert {path.name for path in half.iterdir()} == {
+        cells.MODEL_FILE,
+        cells.HISTORY_FILE,
+        cells.PREDICTIONS_FILE,
+        cells.RUN_FILE,
+    }
+    for folder, result in ((half, resumed), (tmp_path / "clean", clean)):
+        cells.write(folder, result, held_out, {"norm": "none"}, {"device": "cpu"})
+    assert tree(half) == tree(tmp_path / "clean")
 
 
 # Checkpoints that are not to be trusted
@@ -375,6 +401,7 @@ def broken(how: str, good: bytes, folder: Path) -> bytes:
     }[how]
 
 
+@pytest.mark.case("T2", "T12")
 @pytest.mark.parametrize(
     "how",
     [
@@ -424,6 +451,7 @@ def rewritten(checkpoint: Checkpoint, **changes: object) -> None:
     save_file(tensors, checkpoint.path, header)
 
 
+@pytest.mark.case("T3")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -446,6 +474,7 @@ def test_a_file_of_another_cell_or_model_is_set_aside(checkpoint: Checkpoint, ch
     assert small.equal(result, small.run())
 
 
+@pytest.mark.case("T2")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -473,6 +502,7 @@ def test_a_whole_file_with_impossible_content_is_set_aside(checkpoint: Checkpoin
     assert small.equal(result, small.run())
 
 
+@pytest.mark.case("T2")
 def test_a_flipped_bit_in_a_weight_is_seen(checkpoint: Checkpoint) -> None:
     small.run(checkpoint=checkpoint, epochs=1)
     data = bytearray(checkpoint.path.read_bytes())
@@ -493,6 +523,7 @@ def test_a_folder_in_the_files_place_is_set_aside(checkpoint: Checkpoint) -> Non
 # A full disk
 
 
+@pytest.mark.case("T11")
 @pytest.mark.parametrize("write", ["checkpoint", "cell"])
 def test_a_disk_that_really_is_full_is_an_error_of_ours(checkpoint: Checkpoint, tmp_path: Path, write: str) -> None:
     """The file size limit stands for a full disk: the write fails in safetensors' own code."""
@@ -519,6 +550,7 @@ def test_a_disk_that_really_is_full_is_an_error_of_ours(checkpoint: Checkpoint, 
 # The model file
 
 
+@pytest.mark.case("T1")
 def test_a_killed_rewrite_of_a_cell_leaves_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Running a stage by hand over a finished cell: until the new one is whole there must be none."""
     held_out = small.make_cell().held_out
@@ -544,6 +576,7 @@ def test_training_imports_no_mlflow() -> None:
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
+@pytest.mark.case("T12")
 def test_nothing_that_executes_on_loading_is_ever_written_or_read() -> None:
     forbidden = re.compile(
         r"\bimport (pickle|joblib|dill|shelve|marshal)|from (pickle|joblib|dill|shelve|marshal) |_pickle\(|"

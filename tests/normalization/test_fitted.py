@@ -105,6 +105,7 @@ class TestFiles:
         fitted.write(fitted.fit("m", params("channel"), statistics), tmp_path / "m.json")
         return tmp_path / "m.json"
 
+    @pytest.mark.case("V9")
     @pytest.mark.parametrize(
         "change",
         [
@@ -132,6 +133,7 @@ class TestFiles:
         with pytest.raises(IntegrityError, match=r"missing file in .*m\.json"):
             fitted.read(tmp_path / "m.json")
 
+    @pytest.mark.case("S6")
     @pytest.mark.parametrize(
         "change",
         [{"provenance": None}, {"statistics": None}, {"waveform": "foo"}, {"kind": "identity", "state": {}}],
@@ -323,6 +325,7 @@ class TestKindsOfOnesOwn:
         with pytest.raises(NotImplementedError):
             built.inverse(x)
 
+    @pytest.mark.case("S11")
     @pytest.mark.parametrize("clip", [torch.full((1, 9, 6), -100.0), torch.zeros(1, 9, 1), torch.zeros(1, 1, 1)])
     def test_one_a_clip_of_constants_or_of_one_frame(self, clip: Tensor) -> None:
         assert (per_clip()(9)(clip) == 0).all()

@@ -44,6 +44,7 @@ def test_it_is_x_minus_mean_by_deviation_of_the_training_folds(
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6, atol=1e-5)
 
 
+@pytest.mark.case("S10")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_training_folds_have_mean_0_and_deviation_1_and_the_held_out_one_has_not(
     shards: Shards, kind: type[Normalizer]
@@ -56,6 +57,7 @@ def test_the_training_folds_have_mean_0_and_deviation_1_and_the_held_out_one_has
     assert np.abs(held_out.std(axis=axes(kind)) - 1).min() > 1e-3
 
 
+@pytest.mark.case("S10")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_inverse(shards: Shards, kind: type[Normalizer]) -> None:
     normalizer = fitted(kind, shards)
@@ -111,6 +113,7 @@ def test_channel_refuses_another_number_of_bins(shards: Shards) -> None:
         fitted(Channel, shards)(torch.zeros(2, 1, 8, 6))
 
 
+@pytest.mark.case("S5")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_silent_clip_is_finite(shards: Shards, kind: type[Normalizer]) -> None:
     found = fitted(kind, shards)(torch.full((2, 1, 9, 6), FLOOR_DB))
@@ -128,6 +131,7 @@ class TestConstantBins:
             values[fold][:, 0, list(constant)] = FLOOR_DB
         return write_shards(folder, values)
 
+    @pytest.mark.case("S5")
     def test_channel_names_them_and_counts_their_deviation_as_one(self, tmp_path: Path) -> None:
         shards = self.shards(tmp_path, 3, 8)
         with pytest.warns(UserWarning, match=r"never vary in training, shifted but not scaled: 3, 8$"):
@@ -141,6 +145,7 @@ class TestConstantBins:
             warnings.simplefilter("ignore")
             assert (fitted(Channel, shards).get_buffer("scale")[:3] > 1.5).all()
 
+    @pytest.mark.case("S5")
     def test_channel_takes_one_rounding_for_no_variation(self, tmp_path: Path) -> None:
         # Guards: a scale of 1e-6, by which a held-out level 60 dB higher became 6e7.
         values = levels()
@@ -152,11 +157,13 @@ class TestConstantBins:
             normalizer = fitted(Channel, shards)
         assert normalizer(torch.full((1, 9, 6), -40.0))[0, 4].abs().max() < 61
 
+    @pytest.mark.case("S5")
     def test_global_varies_as_long_as_one_bin_does(self, tmp_path: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             fitted(Global, self.shards(tmp_path, *range(8)))
 
+    @pytest.mark.case("S5")
     @pytest.mark.parametrize("kind", KINDS)
     def test_a_silent_data_set(self, tmp_path: Path, kind: type[Normalizer]) -> None:
         shards = self.shards(tmp_path, *range(9))

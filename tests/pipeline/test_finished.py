@@ -35,6 +35,7 @@ def refused(capsys: pytest.CaptureFixture[str], main: Callable[[list[str]], int]
 # Cells
 
 
+@pytest.mark.case("V5")
 @pytest.mark.parametrize("stage", [compare, track])
 @pytest.mark.parametrize(
     ("section", "changes", "told"),
@@ -75,6 +76,7 @@ def test_cells_of_another_fit_of_their_mode(workspace: Path, capsys: pytest.Capt
 # Modes
 
 
+@pytest.mark.case("S7")
 @pytest.mark.parametrize(("stage", "argv"), [(train, CHANNEL), (compare, []), (track, [])])
 def test_another_modes_file_in_a_modes_place(
     workspace: Path, capsys: pytest.CaptureFixture[str], stage: Any, argv: list[str]

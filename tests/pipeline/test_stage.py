@@ -260,6 +260,7 @@ def test_the_library_names_no_command_of_the_pipeline() -> None:
 # --- outputs
 
 
+@pytest.mark.case("F8")
 def test_a_place_that_cannot_be_written_is_refused_before_any_work(capfd: pytest.CaptureFixture[str]) -> None:
     """Not after an hour of it."""
     Path("data").write_text("a file where a folder should be")
@@ -269,6 +270,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(capfd: pytest
     assert work.began == 0
 
 
+@pytest.mark.case("F13")
 def test_what_an_interrupted_run_left_is_removed_first(place: Path) -> None:
     """At any depth: shards and statistics stand below their output's folder."""
     stale = [OUT / ".a.json.1.partial", OUT / "raw" / ".fold-1.npy.2.partial"]
@@ -281,6 +283,7 @@ def test_what_an_interrupted_run_left_is_removed_first(place: Path) -> None:
     assert all(path.exists() for path in kept)  # the other folder is another stage's
 
 
+@pytest.mark.case("F13")
 def test_nothing_is_removed_under_a_stage_that_is_at_work(place: Path) -> None:
     """The partial file of a live writer is no leftover."""
     partial = OUT / "raw" / ".fold-1.npy.2.partial"
@@ -332,7 +335,7 @@ class held:
         self.process.communicate()
 
 
-@pytest.mark.case("V7")
+@pytest.mark.case("F12", "V7")
 def test_a_second_process_of_a_stage_is_refused_and_names_the_first(
     place: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -352,6 +355,7 @@ def test_a_second_process_of_a_stage_is_refused_and_names_the_first(
     assert work.began == 2
 
 
+@pytest.mark.case("F12")
 def test_a_killed_stage_gives_its_lock_back(place: Path) -> None:
     with held(place) as process:
         process.kill()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -19,6 +20,7 @@ levels = arrays.arrays(
 )
 
 
+@pytest.mark.case("S1")
 @given(levels, st.lists(st.integers(0, 60), max_size=10), st.randoms(use_true_random=False))
 def test_any_partition_any_order_and_any_merge_tree(
     values: NDArray[np.float32], cuts: list[int], chance: random.Random

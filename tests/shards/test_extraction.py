@@ -189,6 +189,7 @@ def test_a_failing_clip_is_named_and_nothing_is_valid(
         open_shards(tmp_path)
 
 
+@pytest.mark.case("F10")
 def test_a_build_that_fails_over_an_old_one_leaves_nothing_valid(tmp_path: Path) -> None:
     # Guards: the old manifest stayed and went on to vouch for the folds that were not rewritten.
     run(MemoryDataset(clips()), tmp_path)
@@ -205,6 +206,7 @@ def test_a_build_that_fails_over_an_old_one_leaves_nothing_valid(tmp_path: Path)
     )
 
 
+@pytest.mark.case("F8")
 def test_a_folder_that_cannot_be_written_is_told_before_any_clip_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     dataset = MemoryDataset(clips())
@@ -213,6 +215,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_any_clip_is_read(tmp_pat
         run(dataset, tmp_path / "file")
 
 
+@pytest.mark.case("F7")
 def test_a_write_that_fails_stops_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = MemoryDataset(clips(folds=1, number=100))
     read: list[str] = []

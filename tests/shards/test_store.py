@@ -141,6 +141,7 @@ def test_a_failed_fold_leaves_the_old_one(tmp_path: Path) -> None:
     assert tree(tmp_path) == before
 
 
+@pytest.mark.case("F10")
 def test_without_a_manifest_nothing_is_built(tmp_path: Path) -> None:
     row = np.zeros((1, 9, 6), np.float32)
     store.write_fold(tmp_path, 1, 1, 9, 6, [{"raw": row, "standardized": row}])

@@ -110,6 +110,7 @@ def checkpoints() -> list[Path]:
     return [path for path in Path(".cache/checkpoints").rglob("*") if path.is_file()]
 
 
+@pytest.mark.case("T1")
 def test_it_goes_on_and_ends_with_the_same_bytes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert epochs_run() == EPOCHS
     clean = tree(FOLDER)
@@ -172,6 +173,7 @@ def test_a_scheduler_s_sigterm_costs_no_more_than_an_epoch(place: Path) -> None:
     assert [name for name in clean if clean[name] != resumed[name]] == ["run.json"]
 
 
+@pytest.mark.case("T3")
 @pytest.mark.parametrize(
     "sections",
     [

@@ -50,6 +50,7 @@ def test_merging_known_values() -> None:
     assert (found.minimum[0], found.maximum[0], found.floor_count[0]) == (-100.0, 6.0, 1)
 
 
+@pytest.mark.case("S3")
 def test_the_empty_set_is_the_identity() -> None:
     something = of(noise(50, -60, 15))
     empty = Moments.empty(3)
@@ -59,12 +60,14 @@ def test_the_empty_set_is_the_identity() -> None:
     assert_identical(of(np.empty((3, 0))), empty)
 
 
+@pytest.mark.case("S3")
 def test_the_empty_set_has_no_spread_and_no_nan() -> None:
     empty = Moments.empty(2)
     assert empty.variance.tolist() == empty.deviation.tolist() == empty.floor_share.tolist() == [0.0, 0.0]
     assert empty.constant.all()
 
 
+@pytest.mark.case("S3")
 def test_merging_with_itself_doubles_exactly() -> None:
     one = of(noise(1000, -60, 15))
     two = one.merge(one)
@@ -74,6 +77,7 @@ def test_merging_with_itself_doubles_exactly() -> None:
     assert two.deviation.tobytes() == one.deviation.tobytes()
 
 
+@pytest.mark.case("S3")
 def test_one_value_has_deviation_zero() -> None:
     one = of([[-37.5]])
     assert (one.mean[0], one.m2[0], one.deviation[0]) == (-37.5, 0.0, 0.0)
@@ -81,6 +85,7 @@ def test_one_value_has_deviation_zero() -> None:
     assert one.merge(of([[-35.5]])).deviation.tolist() == [1.0]
 
 
+@pytest.mark.case("S2")
 @pytest.mark.parametrize(
     ("mean", "deviation", "naive_type", "naive_misses", "tolerance"),
     [
@@ -107,6 +112,7 @@ def test_small_variance_far_from_zero(
     assert chunks.variance[0] == pytest.approx(float(exact), rel=tolerance)
 
 
+@pytest.mark.case("S2")
 @pytest.mark.parametrize("ratio", [1e-3, 1e-2, 0.03, 0.0316, 0.032, 0.1, 1.0, 100.0])
 @pytest.mark.parametrize("frames", [2, 401, 100_000])
 def test_both_ways_of_the_sums_hold_the_promise(ratio: float, frames: int) -> None:
@@ -149,6 +155,7 @@ def test_pooled_is_the_moments_of_all_bins_together() -> None:
         np.testing.assert_allclose(getattr(found, field.name), getattr(expected, field.name), rtol=1e-12)
 
 
+@pytest.mark.case("S1")
 def test_the_same_order_gives_the_same_bits_and_another_order_nearly() -> None:
     parts = [of(noise(100, -60, 15, seed=seed)) for seed in range(20)]
     assert_identical(merged(parts), merged(parts))
@@ -157,6 +164,7 @@ def test_the_same_order_gives_the_same_bits_and_another_order_nearly() -> None:
     np.testing.assert_allclose(backwards.m2, merged(parts).m2, rtol=1e-12)
 
 
+@pytest.mark.case("S5")
 @pytest.mark.parametrize("exponent", range(-30, 20))
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_a_constant_bin_is_constant_at_every_scale(exponent: int, sign: int) -> None:
@@ -166,6 +174,7 @@ def test_a_constant_bin_is_constant_at_every_scale(exponent: int, sign: int) -> 
     assert found.mean[0] == pytest.approx(float(value), rel=1e-15)
 
 
+@pytest.mark.case("S5")
 @pytest.mark.parametrize("exponent", range(-30, 20, 7))
 def test_float32_rounding_is_no_variation_but_a_hundred_roundings_are(exponent: int) -> None:
     # Guards: one cell one rounding off in 1000 once gave a scale of 2e-7, and a held-out level 60 dB up became 3e8.
@@ -192,6 +201,7 @@ def test_the_floor_includes_its_own_float32_rounding_and_no_more() -> None:
     assert Moments.of(values, -100.0).floor_count.tolist() == [3]
 
 
+@pytest.mark.case("S5")
 @pytest.mark.parametrize("exponent", [1, 2, 3, 5, 7, 8, 9, 10, 11, 12, 14, 16, 20, 30])
 @pytest.mark.parametrize("factor", [1.0, 2.0, 3.3, 7.7])
 def test_digital_silence_is_all_floor_for_every_amin(exponent: int, factor: float) -> None:
@@ -201,6 +211,7 @@ def test_digital_silence_is_all_floor_for_every_amin(exponent: int, factor: floa
     assert Moments.of(level, float(10 * np.log10(amin))).floor_share.tolist() == [1.0] * 9
 
 
+@pytest.mark.case("S9")
 def test_float32_input_is_summed_in_float64() -> None:
     exact = noise(100_000, -80.0, 0.5, bins=2)
     found, expected = of(exact.astype(np.float32)), of(exact)

@@ -64,6 +64,7 @@ class TestFigures:
     def test_axes_count_from_either_end_in_any_order(self, axes: tuple[int, ...]) -> None:
         assert_identical(of(values(), reduced_axes=axes).moments, of(values()).moments)
 
+    @pytest.mark.case("S2")
     def test_one_pass_and_float32_fail_where_ours_passes(self) -> None:
         """A mean of 1e6 and a deviation of 1e-3, nine digits apart."""
         exact = 1e6 + 1e-3 * np.random.default_rng(0).standard_normal((40, 1, 3, 500))
@@ -81,6 +82,7 @@ class TestFigures:
         for found in (of(clips), of(clips[:1], clips[1:])):
             assert found.deviation[0] == pytest.approx(2 * 0.1875**0.5, rel=1e-15)
 
+    @pytest.mark.case("S9")
     @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
     def test_every_floating_type_is_summed_in_float64(self, dtype: torch.dtype) -> None:
         clips = torch.from_numpy(values()).to(dtype)

@@ -52,6 +52,7 @@ def test_the_moments_are_numpys_of_the_training_folds(tmp_path: Path, waveform: 
     assert found.bins.maximum.tolist() == exact.max(axis=1).tolist()
 
 
+@pytest.mark.case("S6")
 @pytest.mark.parametrize("waveform", WAVEFORMS)
 @pytest.mark.parametrize("fraction", [1.0, 0.5])
 def test_a_held_out_clip_never_touches_its_own_statistics(tmp_path: Path, waveform: Waveform, fraction: float) -> None:
@@ -71,6 +72,7 @@ def test_a_held_out_clip_never_touches_its_own_statistics(tmp_path: Path, wavefo
             assert content(one, tmp_path / "a.json") != content(other, tmp_path / "b.json")
 
 
+@pytest.mark.case("S6")
 def test_one_held_out_recording_a_thousand_times_louder_from_the_audio_on(tmp_path: Path) -> None:
     clips = {(f"{fold}-{n}.wav", fold): noise(level=1e-3, seed=10 * fold + n) for fold in (1, 2, 3) for n in range(3)}
     changed = {key: wave * np.float32(1000) if key == ("2-1.wav", 2) else wave for key, wave in clips.items()}
@@ -166,6 +168,7 @@ def test_the_held_out_folds_own_moments_are_not_needed(tmp_path: Path) -> None:
     assert_identical(found.bins, fit_statistics(shards, 2).bins)
 
 
+@pytest.mark.case("S4")
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("fraction", [1.0, 0.2])
 def test_a_value_that_is_not_finite_names_clip_and_bin(tmp_path: Path, value: float, fraction: float) -> None:
@@ -246,6 +249,7 @@ class TestProvenance:
         for held_out_fold in shards.folds:
             fit_statistics(shards, held_out_fold).provenance.check(shards, held_out_fold, "here")
 
+    @pytest.mark.case("S7")
     def test_another_front_end(self, shards: Shards, tmp_path: Path) -> None:
         other = write_shards(tmp_path / "other", levels(), amin=1e-9)
         with pytest.raises(IntegrityError, match="statistics of another front end in here") as caught:
@@ -253,15 +257,18 @@ class TestProvenance:
         expected = f"expected {other.front_end_fingerprint}, got {shards.front_end_fingerprint}"
         assert expected in str(caught.value)
 
+    @pytest.mark.case("S7")
     def test_another_data_set(self, shards: Shards, tmp_path: Path) -> None:
         other = write_shards(tmp_path / "other", levels(), digest="of others")
         with pytest.raises(IntegrityError, match=r"another data set in here: expected of others, got of the clips$"):
             fit_statistics(shards, 1).provenance.check(other, 1, "here")
 
+    @pytest.mark.case("S7")
     def test_another_fold(self, shards: Shards) -> None:
         with pytest.raises(IntegrityError, match="another held-out fold in here: expected 2, got 1"):
             fit_statistics(shards, 1).provenance.check(shards, 2, "here")
 
+    @pytest.mark.case("S6")
     def test_other_merged_folds(self, shards: Shards) -> None:
         provenance = replace(fit_statistics(shards, 1).provenance, folds_merged=[1, 2, 3])
         with pytest.raises(IntegrityError, match=r"another merged folds in here: expected \[2, 3\], got \[1, 2, 3\]"):
@@ -272,6 +279,7 @@ class TestProvenance:
         with pytest.raises(IntegrityError, match="another number of clips in here: expected 8, got 9"):
             provenance.check(shards, 1, "here")
 
+    @pytest.mark.case("S6")
     def test_a_clip_that_changed_its_fold(self, shards: Shards) -> None:
         moved = shards.clips.replace({"clip": {"1-0.wav": "2-0.wav", "2-0.wav": "1-0.wav"}})
         other = Shards(shards.folder, shards.manifest, moved)

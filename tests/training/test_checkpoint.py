@@ -55,6 +55,7 @@ def test_the_published_network_resumes_bit_for_bit(checkpoint: Checkpoint) -> No
 
 @pytest.mark.usefixtures("small_network")
 class TestSmall:
+    @pytest.mark.case("T1")
     @pytest.mark.parametrize("epoch", [1, 2, 3, 4])
     def test_resumed_after_any_epoch(self, checkpoint: Checkpoint, epoch: int) -> None:
         whole = small.run(epochs=4)
@@ -123,6 +124,7 @@ class TestSmall:
         model = nn.Linear(2, 2)
         assert checkpoint.restore(model, optim.AdamW(model.parameters())) == []
 
+    @pytest.mark.case("T11")
     def test_a_failing_save_keeps_the_state_before_it(
         self, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
     ) -> None:

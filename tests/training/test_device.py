@@ -21,6 +21,7 @@ def machine(monkeypatch: pytest.MonkeyPatch):
     return has
 
 
+@pytest.mark.case("T6")
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:7", "mps"])
 def test_a_device_that_is_not_there(machine, name: str) -> None:
     machine()
@@ -30,6 +31,7 @@ def test_a_device_that_is_not_there(machine, name: str) -> None:
     assert "Set train.device to auto" in str(caught.value)
 
 
+@pytest.mark.case("T6")
 def test_a_gpu_too_many(machine) -> None:
     machine(cuda=2)
     assert device.choose("cuda:1", "fp32").device == torch.device("cuda:1")
@@ -37,6 +39,7 @@ def test_a_gpu_too_many(machine) -> None:
         device.choose("cuda:2", "fp32")
 
 
+@pytest.mark.case("T6")
 def test_auto_takes_the_best_device_there_is(machine) -> None:
     machine(cuda=1, mps=True)
     assert device.choose("auto", "auto").device.type == "cuda"

@@ -34,6 +34,7 @@ class Shift(nn.Module):
         return x + self.shift
 
 
+@pytest.mark.case("T7")
 def test_the_published_network_twice_and_with_another_seed() -> None:
     first = small.run(epochs=1)
     torch.manual_seed(7)  # the global generator has no say
@@ -42,6 +43,7 @@ def test_the_published_network_twice_and_with_another_seed() -> None:
     assert not torch.equal(first.probabilities, other.probabilities)
 
 
+@pytest.mark.case("T9")
 def test_the_published_network_overfits_a_handful_of_clips() -> None:
     clips = small.make_clips(8, 4)
     spectrograms = torch.randn(8, 1, 33, 32, generator=torch.Generator().manual_seed(0))
@@ -54,12 +56,14 @@ def test_the_published_network_overfits_a_handful_of_clips() -> None:
 
 @pytest.mark.usefixtures("small_network")
 class TestSmall:
+    @pytest.mark.case("T7")
     def test_fold_and_seed_decide_and_nothing_else(self) -> None:
         first = small.run()
         assert small.equal(first, small.run())
         for other in (small.make_cell(seed=1), small.make_cell(fold=2)):
             assert not torch.equal(first.probabilities, small.run(other).probabilities)
 
+    @pytest.mark.case("T7")
     def test_a_cell_does_not_depend_on_the_cells_before_it(self) -> None:
         alone = small.run(small.make_cell(fold=3))
         small.run(small.make_cell(fold=1))
@@ -83,6 +87,7 @@ class TestSmall:
         cell = small.make_cell(train=small.make_clips(60), held_out=small.make_clips(30, seed=1))
         assert small.run(cell, epochs=8).history[-1]["valid_accuracy"] == 1.0  # 20 dB apart, 5 dB of noise
 
+    @pytest.mark.case("T9")
     def test_labels_without_meaning_leave_chance_on_held_out_clips(self) -> None:
         """A leak of held-out clips or labels into training would show here, as the second half proves."""
         train, held_out = _meaningless(60, seed=0), _meaningless(240, seed=1)
@@ -134,12 +139,14 @@ class TestSmall:
         # One batch instead of two: float32 sums in another order.
         torch.testing.assert_close(result.probabilities, logits.softmax(1).detach(), rtol=1e-5, atol=1e-6)
 
+    @pytest.mark.case("T8")
     @pytest.mark.parametrize("count", [1, 5, 9])
     def test_a_last_held_out_batch_of_one_clip(self, count: int) -> None:
         """Batch normalisation refuses one value a channel in training mode: evaluation must not be in it."""
         cell = small.make_cell(held_out=small.make_clips(count, seed=1))
         assert small.run(cell, epochs=1).probabilities.shape == (count, 3)
 
+    @pytest.mark.case("T8")
     def test_a_class_without_a_training_clip_is_never_right_and_never_fatal(self) -> None:
         train = small.make_clips(12, 2)
         cell = small.make_cell(classes=3, train=train, held_out=small.make_clips(6, 3, seed=1))
