@@ -131,7 +131,7 @@ def test_the_champion_predicts_what_its_cell_did(
     assert [path.name for path in project.folder.iterdir()] == ["comparison"]
 
 
-def test_the_version_says_what_it_is(project: Project) -> None:
+def test_the_version_says_what_it_is_and_the_runs_name_it(project: Project) -> None:
     from mlflow.models import Model
 
     project.register("global")
@@ -150,10 +150,6 @@ def test_the_version_says_what_it_is(project: Project) -> None:
     assert (returned.type, returned.shape) == (np.dtype("float32"), (-1, 3))
     assert (place / "data/model.pt2").is_file()
     assert "specnorm" not in (place / "requirements.txt").read_text()
-
-
-def test_the_runs_name_the_model(project: Project) -> None:
-    project.register("global")
     experiment = project.client.get_experiment_by_name(project.store.experiment)
     runs = project.client.search_runs([experiment.experiment_id])
     outputs = {run.info.run_name: [each.model_id for each in run.outputs.model_outputs] for run in runs if run.outputs}

@@ -1,0 +1,129 @@
+"""A note holds all that mirroring needs, when everything else is gone, and says where it is damaged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from specnorm.errors import IntegrityError, ResourceError
+from specnorm.tracking import marks, notes
+from specnorm.tracking.finished import Finished
+from specnorm.training.cells import StoredCell
+from tests.tracking.mirrored import TAGS
+
+
+@pytest.fixture
+def results(finished: Any, stored: list[StoredCell]) -> Finished:
+    made: Finished = finished(stored)
+    return made
+
+
+@pytest.fixture
+def note(results: Finished, tmp_path: Path) -> Path:
+    notes.leave(tmp_path / "kept", results)
+    (found,) = marks.waiting(tmp_path / "kept")
+    return found
+
+
+def test_a_note_outlives_what_it_was_made_of(note: Path, results: Finished, tmp_path: Path) -> None:
+    texts = {
+        cell.key: {kind: path.read_text() for kind, path in results.sources(cell).items()} for cell in results.cells
+    }
+    for place in ("data", "statistics", "normalizer"):
+        shutil.rmtree(tmp_path / place)
+    read = notes.read(note)
+    read.check()
+    assert [cell.key for cell in read.cells] == [cell.key for cell in results.cells]
+    assert all(not cell.folder.is_relative_to(tmp_path / "data") for cell in read.cells)
+    assert {
+        cell.key: {kind: path.read_text() for kind, path in read.sources(cell).items()} for cell in read.cells
+    } == texts
+    assert read.results.verdict == results.results.verdict
+    assert read.results.files == results.results.files
+    assert (read.dataset, read.params["train"], read.tags) == (results.dataset, results.params["train"], TAGS)
+
+
+def test_a_note_is_left_once_for_each_experiment(note: Path, results: Finished, finished: Any, tmp_path: Path) -> None:
+    written = (note / "note.json").stat().st_ino
+    notes.leave(tmp_path / "kept", results)
+    assert marks.waiting(tmp_path / "kept") == [note]
+    assert (note / "note.json").stat().st_ino == written
+    other: Finished = finished(results.cells, results.results, **{"dvc.experiment": "puffy-shoe"})
+    notes.leave(tmp_path / "kept", other)
+    assert len(marks.waiting(tmp_path / "kept")) == 2
+    notes.drop(tmp_path / "kept", other)
+    assert marks.waiting(tmp_path / "kept") == [note]
+
+
+def test_a_note_takes_no_room_where_files_can_be_linked(note: Path, results: Finished) -> None:
+    cell = results.cells[0]
+    held = note / "cells" / cell.key.path / "model.safetensors"
+    assert held.samefile(cell.folder / "model.safetensors")
+
+
+def without(path: Path) -> None:
+    path.unlink()
+
+
+def changed(path: Path) -> None:
+    path.unlink()  # it is a link to the results' own file
+    path.write_text("{}")
+
+
+def of_other_parameters(path: Path) -> None:
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps(told | {"params": {"recipe": 3}}))
+
+
+def of_no_cells(path: Path) -> None:
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps(told | {"cells": [{"norm": "none", "fold": "1"}]}))
+
+
+@pytest.mark.parametrize(
+    ("damaged", "how", "message"),
+    [
+        ("note.json", changed, "wrong note in .*note.json: expected format 1"),
+        ("note.json", of_other_parameters, "damaged note in .*note.json: got .* validation errors for Params"),
+        ("note.json", of_no_cells, "damaged note in .*note.json: got norm none, fold 1, seed None"),
+        ("comparison/verdict.json", changed, "changed file in .*verdict.json"),
+        ("comparison/figures/modes.svg", without, "missing file in .*modes.svg"),
+        ("cells/none/fold-1/seed-0/history.csv", changed, "changed file in .*none/fold-1/seed-0/history.csv"),
+        ("cells/global/fold-2/seed-0/metrics.json", without, "missing file in .*global/fold-2/seed-0/metrics.json"),
+    ],
+)
+def test_a_damaged_note_says_where(note: Path, damaged: str, how: Callable[[Path], None], message: str) -> None:
+    how(note / damaged)
+    with pytest.raises(IntegrityError, match=message):
+        notes.read(note)
+
+
+def test_a_note_that_finds_no_space_leaves_nothing(
+    results: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("specnorm.tracking.notes.os.link", full)
+    monkeypatch.setattr("specnorm.tracking.notes.shutil.copyfile", full)
+    with pytest.raises(ResourceError, match=r"cannot leave a note in .*: got No space left on device"):
+        notes.leave(tmp_path / "kept", results)
+    assert list((tmp_path / "kept/notes").iterdir()) == []
+
+
+def test_where_files_cannot_be_linked_they_are_copied(
+    results: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def across(*_: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr("specnorm.tracking.notes.os.link", across)
+    notes.leave(tmp_path / "kept", results)
+    (note,) = marks.waiting(tmp_path / "kept")
+    notes.read(note).check()
+    assert not (note / "comparison/verdict.json").samefile(results.results.folder / "verdict.json")
