@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from specnorm.datasets import local
 from specnorm.datasets.dataset import open_dataset
 from specnorm.errors import DataError, IntegrityError
-from specnorm.files import fingerprint
+from specnorm.files import fingerprint, read_sealed
 from specnorm.normalization import fitted
 from specnorm.params import WAVEFORMS
 from specnorm.report import results
@@ -51,6 +52,7 @@ def _results(place: Path) -> str:
 
 # How each kind of artefact is read, and where it lies.
 READERS: list[tuple[Callable[[Path], str], str]] = [
+    (lambda place: repr(read_sealed(place / local.IDENTITY, format=local.FORMAT)), "data/source"),
     (_data_set, "data/raw"),
     (_shards, "data/spectrograms"),
     (lambda place: training_set.read(place).digest, "data/statistics/fold-2/raw.json"),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline import finished as pipeline_finished
 from pipeline import places
 from specnorm.report.results import Results
 from specnorm.shards.store import Shards
@@ -102,6 +103,7 @@ def workspace(tmp_path: Path, stored: list[StoredCell], monkeypatch: pytest.Monk
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
     made_up.write_params(tmp_path / "params.yaml", two_modes)
+    monkeypatch.setattr(pipeline_finished, "cells", lambda _: stored)  # which are of no parameters
     write_results(places.COMPARISON, stored)
     for cell in stored:
         norm, fold = cell.metrics["norm"], cell.metrics["fold"]
