@@ -221,7 +221,7 @@ def test_params_are_flat_and_of_one_set_of_keys(
 def test_no_password_and_no_path_of_this_machine(
     sync: Any, store: Any, stored: list[StoredCell], params: dict[str, Any]
 ) -> None:
-    params["dataset"] |= {"source": "/home/me/secret/esc.zip", "url": "https://me:pw@host/a.zip?token=1"}
+    params["dataset"] |= {"source": "/home/me/secret/esc.zip", "url": "https://host/a.zip?download=secret"}
     sync(stored)
     for run in runs(store):
         assert run.data.params["dataset.source"] == "esc.zip"
