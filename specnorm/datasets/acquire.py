@@ -25,6 +25,7 @@ from specnorm.datasets.local import is_folder, place_of
 from specnorm.datasets.naming import dataset_name
 from specnorm.datasets.source import Source
 from specnorm.datasets.table import encode_clips, labels_of
+from specnorm.datasets.twins import twins
 from specnorm.datasets.urls import visible_url
 from specnorm.errors import DataError, IntegrityError, ResourceError
 from specnorm.files import atomic_path, clean_partials, sha256_file, write_bytes, write_sealed
@@ -181,10 +182,11 @@ def _copy(source: Path, path: Path) -> None:
 def _manifest(params: DatasetParams, written: _Written, out: Path, progress: bool) -> dict[str, Any]:
     path, clips = out / ARCHIVE, written.clips
     table = encode_clips(clips)
+    strict = isinstance(params, CsvParams | FolderParams) and params.strict_labels
     with Archive(path) as archive:
         archive.check(clips["member"])
         digest = content_digest(clips, archive)
-        warnings = [*written.warnings, *_gaps(clips), *_twins(clips, archive)]
+        warnings = [*written.warnings, *_gaps(clips), *twins(clips, archive, strict=strict, where=written.origin)]
         lengths = measure(archive, clips["member"], progress=progress)
     info = {
         "format": FORMAT,
@@ -237,14 +239,3 @@ def _gaps(clips: pd.DataFrame) -> list[str]:
         f"fold {fold} has no clip of {labels}: held out, it has no score of it"
         for fold, labels in _lacking(clips).items()
     ]
-
-
-def _twins(clips: pd.DataFrame, archive: Archive) -> list[str]:
-    # One recording under two names leaks from training into the held-out fold, whatever its table says.
-    found: dict[tuple[int, int], tuple[str, int]] = {}
-    twins = []
-    for clip, member, fold in clips[["clip", "member", "fold"]].itertuples(index=False):
-        other, its_fold = found.setdefault((archive.crc(member), archive.size(member)), (clip, fold))
-        if its_fold != fold:
-            twins.append(f"{other} and {clip}")
-    return [f"clips of different folds with equal bytes: {len(twins)}, first {twins[0]}"] if twins else []

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,7 @@ def test_a_local_folder_is_packed(place: Place, top: str) -> None:
     assert (place.out / "archive.zip").read_bytes() == first
 
 
+@pytest.mark.case("M12")
 def test_a_csv_data_set_with_any_names_goes_all_the_way(place: Place) -> None:
     rows = [{"filename": f"Vögel {n}.wav", "label": "鳥" if n % 2 else "bird, small"} for n in range(8)]
     members = {f"a b/{row['filename']}": f"{n}".encode() for n, row in enumerate(rows)}
@@ -206,14 +208,51 @@ def test_a_source_in_the_home_folder_is_found(place: Place, esc_zip: Path, monke
     assert place.acquire(esc_params(source="~/esc.zip"))["origin"] == "esc.zip"
 
 
+@pytest.mark.case("M7")
 def test_equal_clips_in_two_folds_are_said(place: Place) -> None:
     members = esc_members(cut_rows())
     for name in ("1-111-A-10", "1-112-A-10", "2-239-A-38"):
         members[f"ESC-50-master/audio/{name}.ogg"] = b"the same recording"
     write_zip(place.root / "esc.zip", members)
-    assert place.acquire(esc_params(source="esc.zip"))["warnings"][-1] == (
-        "clips of different folds with equal bytes: 1, first 1-111-A-10.ogg and 2-239-A-38.ogg"
-    )
+    assert place.acquire(esc_params(source="esc.zip"))["warnings"][-2:] == [
+        "clips of different folds with equal bytes: 1, first '1-111-A-10.ogg' and '2-239-A-38.ogg'",
+        "clips of different labels with equal bytes: 1, first '1-111-A-10.ogg' and '2-239-A-38.ogg'",
+    ]
+
+
+@pytest.mark.case("M7")
+@pytest.mark.parametrize(("other", "things"), [("dog", "folds"), ("cat", "labels"), ("cow", None)])
+def test_one_clip_under_two_names_is_said_or_refused(place: Place, other: str, things: str | None) -> None:
+    """The same bytes are a leak in two folds and a contradiction under two labels; of one fold and label they pass."""
+    rows = [
+        {"filename": f"{label}{n}.wav", "label": label, "fold": 1 + n % 2}
+        for label in ("cat", "dog", "cow")
+        for n in range(4)
+    ]
+    names = {"dog": ("dog0.wav", "dog1.wav"), "cat": ("cat0.wav", "dog2.wav"), "cow": ("cow0.wav", "cow2.wav")}[other]
+    members = {str(row["filename"]): str(row["filename"]).encode() for row in rows} | dict.fromkeys(names, b"same")
+    write_folder(place.root / "own", members | {"metadata.csv": csv_bytes(rows)})
+    info = place.acquire(csv_params(source="own", fold_column="fold"))
+    said = f"clips of different {things} with equal bytes: 1, first '{names[0]}' and '{names[1]}'"
+    assert info["warnings"] == ([said] if things else [])
+    strict = csv_params(source="own", fold_column="fold", strict_labels=True)
+    if things is None:
+        assert place.acquire(strict) == info
+        return
+    with pytest.raises(
+        DataError, match=f"clips of different {things} with equal bytes in .*own: expected .*{names[1]}"
+    ):
+        place.acquire(strict)
+    assert not (place.out / "dataset.json").exists()
+
+
+def test_equal_sums_of_other_bytes_are_no_twins(place: Place) -> None:
+    """CRC-32 is short: of a hundred thousand clips of one length two may well share it."""
+    one, other = b"plumless", b"buckeroo"
+    assert zlib.crc32(one) == zlib.crc32(other)
+    members = {f"{label}/{n}.wav": f"{label}{n}".encode() for label in ("cat", "dog") for n in range(2)}
+    write_zip(place.root / "own.zip", members | {"cat/0.wav": one, "dog/0.wav": other})
+    assert place.acquire(folder_params(source="own.zip", strict_labels=True))["warnings"] == []
 
 
 def test_the_home_of_nobody_is_refused(place: Place) -> None:

@@ -39,6 +39,7 @@ def test_a_closed_archive_holds_no_file(tmp_path: Path) -> None:
     assert all(opened.fp is None for opened in archive._opened)
 
 
+@pytest.mark.case("M12")
 @pytest.mark.parametrize("marked", [True, False], ids=["marked", "unmarked"])
 def test_names_may_hold_any_letter_and_spaces(tmp_path: Path, marked: bool) -> None:
     name = "Vögel am Fluß/鳥 1.wav"

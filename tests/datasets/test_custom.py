@@ -44,6 +44,7 @@ def test_audio_may_lie_in_a_folder(tmp_path: Path, audio: str) -> None:
     assert clips["member"][0] == "wav files/NA 00.wav"
 
 
+@pytest.mark.case("M8")
 def test_unlisted_audio_is_counted(tmp_path: Path) -> None:
     folder_of(tmp_path, ROWS)
     write_folder(tmp_path, {"a.wav": b"", "deep/B.FLAC": b"", "notes.txt": b""})

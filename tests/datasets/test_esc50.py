@@ -34,6 +34,7 @@ def made_up_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     pin_made_up_rows(monkeypatch)
 
 
+@pytest.mark.case("M9")
 def test_a_complete_set_passes(tmp_path: Path) -> None:
     with Archive(write_zip(tmp_path / "esc.zip", esc_members(published_rows()))) as archive:
         clips, warnings = read_esc_table(archive, esc_params(complete=True))
@@ -77,6 +78,7 @@ def test_the_top_folder_may_have_any_name_or_be_absent(tmp_path: Path, top: str,
     assert clips["member"][0] == f"{top}audio/1-111-A-10.ogg"
 
 
+@pytest.mark.case("M1", "M2")
 def test_the_public_copies_of_the_table_read_alike(tmp_path: Path) -> None:
     plain = csv_bytes(cut_rows())
     columns = list(cut_rows()[0])
@@ -96,6 +98,7 @@ def test_the_public_copies_of_the_table_read_alike(tmp_path: Path) -> None:
     assert all(table.equals(tables[0]) for table in tables[1:])
 
 
+@pytest.mark.case("Z8", "M8")
 def test_a_cut_and_unlisted_audio_are_said(tmp_path: Path) -> None:
     members = esc_members(cut_rows()) | {"ESC-50-master/audio/1-9-A-9.wav": b"", "ESC-50-master/audio/notes.txt": b""}
     with Archive(write_zip(tmp_path / "esc.zip", members)) as archive:

@@ -31,6 +31,7 @@ STEPS = [
     ("specnorm.shards.store.ShardWriter", "append"),
     ("zipfile.ZipFile", "writestr"),
 ]
+PACKING = ("zipfile._ZipWriteFile", "write")  # a chunk of a file that is packed; below ``writestr`` one too many
 # What a stage needs only when it is at work: imported once, before the forks.
 _AT_WORK = ("specnorm.datasets.synthetic", "pyarrow.parquet", "scipy.signal", "pandas.io.parquet")
 _WRITERS = ("specnorm.files", "specnorm.shards.store", "specnorm.datasets.synthetic", "specnorm.datasets.acquire")
@@ -58,7 +59,8 @@ class Stages:
             folder: the working directory, with a `params.yaml`.
             command: the stage's name and its arguments.
             faults: ``kill_at`` (the number of the point, from 0), ``signal`` (instead of SIGKILL), ``naive`` (write
-                files in their place), ``limit_bytes`` (the largest file that can be written).
+                files in their place), ``limit_bytes`` (the largest file that can be written), ``packing`` (points at
+                every chunk of a packed file), ``no_links`` (as between two disks).
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -141,7 +143,10 @@ def _child(main: Callable[[list[str]], int], job: dict[str, Any]) -> None:
         if job.get("naive"):
             for name in _WRITERS:
                 importlib.import_module(name).atomic_path = _in_place  # type: ignore[attr-defined]
-        _arm(log, job.get("kill_at"), job.get("signal", signal.SIGKILL))
+        if job.get("no_links"):
+            os.link = _no_link
+        steps = [*STEPS, *([PACKING] if job.get("packing") else [])]
+        _arm(log, steps, job.get("kill_at"), job.get("signal", signal.SIGKILL))
         if "limit_bytes" in job:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead
             resource.setrlimit(resource.RLIMIT_FSIZE, (job["limit_bytes"], resource.RLIM_INFINITY))
@@ -152,7 +157,7 @@ def _child(main: Callable[[list[str]], int], job: dict[str, Any]) -> None:
         os._exit(code)
 
 
-def _arm(log: int, kill_at: int | None, ending: int) -> None:
+def _arm(log: int, steps: list[tuple[str, str]], kill_at: int | None, ending: int) -> None:
     passed = 0
 
     def point(name: str) -> None:
@@ -162,7 +167,15 @@ def _arm(log: int, kill_at: int | None, ending: int) -> None:
         if passed - 1 == kill_at:
             os.kill(os.getpid(), ending)
 
-    for owner_name, name in STEPS:
+    def copy_in_halves(source: Path, destination: Path) -> None:
+        data = Path(source).read_bytes()
+        with Path(destination).open("wb", buffering=0) as half:
+            half.write(data[: len(data) // 2])
+            point("copyfile half")
+            half.write(data[len(data) // 2 :])
+
+    shutil.copyfile = copy_in_halves  # type: ignore[assignment]
+    for owner_name, name in steps:
         owner = _found(owner_name)
         setattr(owner, name, _with_points(getattr(owner, name), name, point))
 
@@ -180,6 +193,10 @@ def _with_points(function: Callable[..., Any], name: str, point: Callable[[str],
         return result
 
     return stepped
+
+
+def _no_link(*_: object) -> None:
+    raise OSError(18, "Invalid cross-device link")
 
 
 @contextmanager

@@ -74,6 +74,14 @@ def fetch(tmp_path: Path) -> Fetch:
     return Fetch(tmp_path)
 
 
+def child_downloading(url: str, destination: Path) -> subprocess.Popen[bytes]:
+    program = (
+        "import sys; from pathlib import Path; from specnorm.datasets.download import download\n"
+        "download(sys.argv[1], Path(sys.argv[2]), size=None, md5=sys.argv[3], accept_other_bytes=False)"
+    )
+    return subprocess.Popen([sys.executable, "-c", program, url, str(destination), MD5])
+
+
 def ranges(requests: list[dict[str, str]]) -> list[str | None]:
     return [request.get("Range") for request in requests]
 
@@ -89,6 +97,7 @@ def test_a_download_is_verified_and_leaves_nothing_else(fetch: Fetch, reply: Rep
     assert fetch.is_clean()
 
 
+@pytest.mark.case("D13")
 def test_a_valid_file_costs_no_request(fetch: Fetch) -> None:
     fetch.destination.parent.mkdir()
     fetch.destination.write_bytes(BODY)
@@ -105,6 +114,7 @@ def test_an_invalid_file_is_replaced(fetch: Fetch) -> None:
     assert fetch.destination.read_bytes() == BODY
 
 
+@pytest.mark.case("D1")
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_refusal_is_not_retried(fetch: Fetch, status: int) -> None:
     with serve(Reply(status=status)) as server:
@@ -114,6 +124,7 @@ def test_a_refusal_is_not_retried(fetch: Fetch, status: int) -> None:
     assert fetch.waits == []
 
 
+@pytest.mark.case("D2")
 def test_a_failing_server_is_retried_with_growing_waits(fetch: Fetch) -> None:
     with serve(Reply(status=500), Reply(status=503), Reply(BODY)) as server:
         fetch(server.url)
@@ -129,6 +140,7 @@ def test_a_server_that_fails_for_ever_is_given_up(fetch: Fetch) -> None:
     assert fetch.waits == [1.0, 2.0, 4.0]
 
 
+@pytest.mark.case("D3")
 @pytest.mark.parametrize(
     ("asked", "waited"),
     [
@@ -147,6 +159,7 @@ def test_retry_after_is_honoured_within_bounds(fetch: Fetch, asked: str, waited:
     assert fetch.waits == [waited]
 
 
+@pytest.mark.case("D4")
 def test_a_silent_server_is_given_up(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "READ_TIMEOUT_S", 0.05)
     with serve(*[Reply(BODY, cut_at=1, stall=True)] * transfer.ATTEMPTS) as server:
@@ -215,6 +228,7 @@ def test_nobody_listens(fetch: Fetch) -> None:
     assert len(fetch.waits) == transfer.ATTEMPTS - 1
 
 
+@pytest.mark.case("D5")
 def test_a_cut_download_goes_on_at_the_next_byte(fetch: Fetch) -> None:
     with serve(Reply(BODY, cut_at=CUT), Reply(BODY)) as server:
         fetch(server.url)
@@ -224,6 +238,7 @@ def test_a_cut_download_goes_on_at_the_next_byte(fetch: Fetch) -> None:
     assert fetch.is_clean()
 
 
+@pytest.mark.case("D5")
 def test_a_reset_connection_goes_on(fetch: Fetch) -> None:
     with serve(Reply(BODY, cut_at=CUT, reset=True), Reply(BODY)) as server:
         fetch(server.url)
@@ -241,6 +256,7 @@ def test_the_next_process_goes_on(fetch: Fetch) -> None:
     assert fetch.destination.read_bytes() == BODY
 
 
+@pytest.mark.case("D6", "D7")
 @pytest.mark.parametrize(
     "second",
     [
@@ -256,6 +272,7 @@ def test_a_whole_answer_to_a_range_starts_from_nothing(fetch: Fetch, second: Rep
     assert fetch.destination.read_bytes() == BODY
 
 
+@pytest.mark.case("D7")
 @pytest.mark.parametrize(
     "second",
     [
@@ -281,6 +298,7 @@ def test_without_a_strong_etag_a_cut_download_starts_again(fetch: Fetch, etag: s
     assert fetch.destination.read_bytes() == BODY
 
 
+@pytest.mark.case("D8")
 def test_a_short_body_is_kept_but_not_promoted(fetch: Fetch) -> None:
     replies = [Reply(BODY, cut_at=CUT), *[Reply(BODY, cut_at=0)] * (transfer.ATTEMPTS - 1)]
     with (
@@ -310,6 +328,7 @@ def test_a_cut_body_without_any_length_is_not_promoted(fetch: Fetch) -> None:
     assert not fetch.destination.exists()
 
 
+@pytest.mark.case("D9")
 def test_other_bytes_are_refused_with_both_digests(fetch: Fetch) -> None:
     with (
         serve(Reply(OTHER)) as server,
@@ -336,6 +355,7 @@ def test_a_wrong_published_size_is_refused(fetch: Fetch) -> None:
     assert fetch.is_clean()
 
 
+@pytest.mark.case("D11")
 def test_a_page_instead_of_a_zip_shows_its_first_bytes(fetch: Fetch) -> None:
     with serve(Reply(b"<html>Sign in")) as server, pytest.raises(IntegrityError, match=r"not a zip.*<html>Sign in"):
         fetch(server.url, accept_other_bytes=True)
@@ -343,6 +363,7 @@ def test_a_page_instead_of_a_zip_shows_its_first_bytes(fetch: Fetch) -> None:
     assert fetch.is_clean()
 
 
+@pytest.mark.case("D10")
 @pytest.mark.parametrize(
     ("part", "memory"),
     [
@@ -390,6 +411,7 @@ def test_a_circle_of_redirects_ends(fetch: Fetch) -> None:
         assert len(server.requests) == transfer.REDIRECTS + 1
 
 
+@pytest.mark.case("D12")
 def test_a_redirect_to_a_file_is_refused(fetch: Fetch) -> None:
     with (
         serve(Reply(status=302, headers={"Location": "file:///etc/passwd"})) as server,
@@ -398,6 +420,7 @@ def test_a_redirect_to_a_file_is_refused(fetch: Fetch) -> None:
         fetch(server.url)
 
 
+@pytest.mark.case("D12")
 def test_a_redirect_never_leaves_https() -> None:
     assert next_url("https://a.org/x", "/y") == "https://a.org/y"
     assert next_url("http://a.org/x", "https://b.org/y") == "https://b.org/y"
@@ -406,6 +429,7 @@ def test_a_redirect_never_leaves_https() -> None:
             next_url("https://a.org/x", location)
 
 
+@pytest.mark.case("D12")
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://a.org/x", "a.zip", "https://", "http://[::1/x", ""])
 def test_an_address_off_the_web_is_refused(fetch: Fetch, url: str) -> None:
     with pytest.raises(ConfigurationError, match="bad URL"):
@@ -413,6 +437,7 @@ def test_an_address_off_the_web_is_refused(fetch: Fetch, url: str) -> None:
     assert not fetch.destination.parent.exists()
 
 
+@pytest.mark.case("X3")
 def test_no_message_and_no_file_holds_a_secret(fetch: Fetch) -> None:
     assert visible_url("https://me:pw@a.org:8/x?token=1#y") == "https://a.org:8/x"
     with serve(Reply(BODY, cut_at=CUT), *[Reply(status=503)] * 3) as server:
@@ -512,14 +537,18 @@ def test_a_token_that_is_none_is_refused_unshown(fetch: Fetch, monkeypatch: pyte
     assert token.strip() == "" or token not in str(caught.value)
 
 
+@pytest.mark.case("D14")
 def test_two_at_once_give_one_download(fetch: Fetch) -> None:
+    """Threads and another process: the lock is the file system's."""
     results: list[DownloadResult] = []
     with serve(Reply(BODY)) as server:
+        child = child_downloading(server.url, fetch.destination)
         threads = [threading.Thread(target=lambda: results.append(fetch(server.url))) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        assert child.wait() == 0
         assert len(server.requests) == 1
     assert len(results) == 4
     assert len(set(results)) == 1
@@ -543,13 +572,10 @@ def test_a_cache_that_cannot_be_made_is_named(fetch: Fetch) -> None:
         fetch(server.url)
 
 
+@pytest.mark.case("D15")
 def test_a_killed_download_goes_on(fetch: Fetch) -> None:
-    program = (
-        "import sys; from pathlib import Path; from specnorm.datasets.download import download\n"
-        "download(sys.argv[1], Path(sys.argv[2]), size=None, md5=sys.argv[3], accept_other_bytes=False)"
-    )
     with serve(Reply(BODY, cut_at=CUT, stall=True), Reply(BODY)) as server:
-        child = subprocess.Popen([sys.executable, "-c", program, server.url, str(fetch.destination), MD5])
+        child = child_downloading(server.url, fetch.destination)
         try:
             while not (fetch.part.exists() and fetch.part.stat().st_size) and child.poll() is None:
                 time.sleep(0.01)

@@ -32,6 +32,7 @@ from tests.datasets.layouts import (
 # Rows of any CSV
 
 
+@pytest.mark.case("M1", "M3")
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -73,6 +74,7 @@ def esc_refused(tmp_path: Path, rows: Rows, message: str, **params: Any) -> None
     assert "esc.zip" in str(caught.value)
 
 
+@pytest.mark.case("M4", "M5", "M6", "M11")
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
@@ -104,21 +106,25 @@ def test_a_faulty_row_of_esc50_is_refused(tmp_path: Path, column: str, value: ob
     esc_refused(tmp_path, rows, message)
 
 
+@pytest.mark.case("M7")
 def test_a_file_in_two_rows_is_refused(tmp_path: Path) -> None:
     rows = cut_rows()
     esc_refused(tmp_path, [*rows, rows[1]], "bad filename in .*row 10: .*got 1-112-A-10.ogg, as in row 3")
 
 
+@pytest.mark.case("M5")
 def test_one_category_for_two_targets_is_refused(tmp_path: Path) -> None:
     rows = [{**row, "category": "same"} for row in cut_rows()]
     esc_refused(tmp_path, rows, "bad target in .*row 4: expected 10 as in other rows of same, got 38")
 
 
+@pytest.mark.case("M9")
 def test_a_source_in_two_folds_is_refused(tmp_path: Path) -> None:
     rows = [*cut_rows(), esc_row(1, 777, "A", 10), esc_row(2, 777, "B", 10)]
     esc_refused(tmp_path, rows, "source 777 stands in more than one fold.*got folds 1, 2")
 
 
+@pytest.mark.case("M9")
 @pytest.mark.parametrize(("source", "folds"), [(131943, (2, 3)), (209698, (4, 5))])
 def test_the_sources_that_are_published_so_pass(tmp_path: Path, source: int, folds: tuple[int, int]) -> None:
     rows = [*cut_rows(), *(esc_row(fold, source, "A", 10) for fold in folds)]
@@ -126,11 +132,13 @@ def test_the_sources_that_are_published_so_pass(tmp_path: Path, source: int, fol
         assert len(read_esc_table(archive, esc_params())[0]) == 10
 
 
+@pytest.mark.case("M9")
 def test_a_known_source_in_a_third_fold_is_refused(tmp_path: Path) -> None:
     rows = [*cut_rows(), *(esc_row(fold, 131943, "A", 10) for fold in (2, 3, 4))]
     esc_refused(tmp_path, rows, "source 131943 stands in more than one fold.*got folds 2, 3, 4")
 
 
+@pytest.mark.case("M8")
 def test_missing_clips_are_listed(tmp_path: Path) -> None:
     members = {name: data for name, data in esc_members(cut_rows()).items() if "-10.ogg" not in name}
     with (
@@ -165,6 +173,7 @@ def replaced(rows: Rows, index: int, row: dict[str, Any]) -> Rows:
     return [*rows[:index], row, *rows[index + 1 :]]
 
 
+@pytest.mark.case("M10")
 def test_partial_data_is_refused_with_its_counts(tmp_path: Path) -> None:
     rows = [row for row in published_rows() if row["fold"] != 1]
     esc_refused(
@@ -180,6 +189,7 @@ def test_esc10_taken_for_esc50_is_recognised(tmp_path: Path) -> None:
     esc_refused(tmp_path, rows, "expected 2000, got 400.*This looks like ESC-10: set dataset=esc10", complete=True)
 
 
+@pytest.mark.case("M10")
 def test_uneven_folds_of_a_full_count_are_refused(tmp_path: Path) -> None:
     rows = published_rows()
     rows = replaced(rows, 0, esc_row(2, rows[0]["src_file"] + 900_000, "A", rows[0]["target"]))
@@ -240,6 +250,7 @@ def csv_refused(tmp_path: Path, rows: Rows, params: CsvParams, message: str) -> 
     assert "clips.zip" in str(caught.value)
 
 
+@pytest.mark.case("M4", "M7", "M11")
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
@@ -265,6 +276,7 @@ def test_a_faulty_row_is_refused(tmp_path: Path, column: str, value: object, mes
     csv_refused(tmp_path, rows, csv_params(fold_column="fold", group_column="group"), message)
 
 
+@pytest.mark.case("M1")
 def test_a_missing_table_and_a_missing_column_are_named(tmp_path: Path) -> None:
     csv_refused(
         tmp_path,

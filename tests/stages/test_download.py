@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from specnorm.shards.store import open_shards
 from stages import download, source, spectrograms
 from tests import builders, made_up
-from tests.datasets.layouts import folder_params, wav_bytes, write_folder
+from tests.datasets.layouts import csv_bytes, csv_params, folder_params, wav_bytes, write_folder, write_zip
 
 
 @pytest.fixture
@@ -82,3 +83,68 @@ def test_a_name_given_later_changes_no_spectrogram(pets: Path) -> None:
         found.append(builders.tree(pets / "data/spectrograms"))
         assert json.loads((pets / "data/raw/dataset.json").read_text())["name"] == (name or "pets")
     assert found[0] == found[1]
+
+
+def write_own_table(folder: Path, *, source: str, **dataset: Any) -> None:
+    """Parameters of a table of one's own, two folds of which are held out."""
+    compare = dataset.pop("compare", {})
+
+    def small(values: dict[str, Any]) -> None:
+        values["dataset"] = csv_params(source=source, **dataset).model_dump()
+        values["spectrogram"] = builders.front_end_params().model_dump()
+        values["protocol"]["folds"] = [1, 2]
+        values["compare"] |= compare
+
+    made_up.write_params(folder / "params.yaml", small)
+
+
+@pytest.mark.case("M12")
+def test_names_in_any_script_and_form_go_all_the_way(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A table as Linux writes it beside an archive as macOS packs it."""
+    rows = [{"filename": f"Vögel am Fluß/é {n} 鳥.wav", "label": ("hôte", "鳥, 小")[n % 2]} for n in range(8)]
+    members = {
+        unicodedata.normalize("NFD", str(row["filename"])): wav_bytes(100 + n, rate=1000) for n, row in enumerate(rows)
+    }
+    write_zip(pets / "mes données.zip", {**members, "table é.csv": csv_bytes(rows)})
+    write_own_table(pets, source="mes données.zip", table="table é.csv")
+    assert download.main([]) == 0
+    told = capsys.readouterr()
+    assert (told.err, told.out.splitlines()[0]) == ("", "mes données: 8 clips, 2 classes, folds {'1': 4, '2': 4}")
+    assert spectrograms.main([]) == 0
+    shards = open_shards(pets / "data/spectrograms")
+    assert shards.classes == ["hôte", "鳥, 小"]
+    assert sorted(shards.clips["clip"]) == [row["filename"] for row in rows]
+
+
+def test_labels_that_look_alike_are_told_at_once_or_refused(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"filename": f"{n}.wav", "label": ("cat", "Cat", "dog")[n % 3]} for n in range(12)]
+    members = {str(row["filename"]): wav_bytes(100 + n, rate=1000) for n, row in enumerate(rows)}
+    write_folder(pets / "own", {**members, "metadata.csv": csv_bytes(rows)})
+    write_own_table(pets, source="own")
+    assert download.main([]) == 0
+    said = "labels that look alike and are not the same: 'Cat' and 'cat'"
+    assert capsys.readouterr().err == f"warning: {said}\n"
+    assert json.loads((pets / "data/raw/dataset.json").read_text())["warnings"] == [said]
+    write_own_table(pets, source="own", strict_labels=True)
+    assert download.main([]) == 3
+    told = capsys.readouterr().err
+    assert told.startswith("download: labels that look alike in ")
+    assert told.count("\n") == 1
+    assert not (pets / "data/raw/dataset.json").exists()
+
+
+def test_a_held_out_fold_without_a_class_ends_the_first_stage(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        {"filename": f"{label}{fold}.wav", "label": label, "fold": fold}
+        for label in ("cat", "dog")
+        for fold in (1, 2, 3)
+    ]
+    rows = [row for row in rows if row["filename"] != "dog2.wav"]
+    members = {str(row["filename"]): wav_bytes(100 + n, rate=1000) for n, row in enumerate(rows)}
+    write_folder(pets / "own", {**members, "metadata.csv": csv_bytes(rows)})
+    write_own_table(pets, source="own", fold_column="fold")
+    assert download.main([]) == 3
+    assert "download: fold 2 has no clip of class 'dog' in " in capsys.readouterr().err
+    write_own_table(pets, source="own", fold_column="fold", compare={"incomplete_folds": "accept"})
+    assert download.main([]) == 0
+    assert "warning: fold 2 has no clip of 'dog'" in capsys.readouterr().err
