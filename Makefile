@@ -9,7 +9,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo repro test test-demo test-versions bench bench-gpu wheels lint ui track dag params lock clean
+.PHONY: help setup demo repro test test-demo test-versions fuzz bench bench-gpu wheels lint ui track dag params lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test-demo: $(READY) ## the demo from a fresh copy, and its pages in a browser
 
 test-versions: ## all tests with the oldest and the newest versions that are allowed (needs uv and a network)
 	$(PYTHON) -m tests.versions
+
+fuzz: $(READY) ## every reader under damaged and made-up inputs (SECONDS=600 SEED=0)
+	python -m tests.fuzz --seconds $(or $(SECONDS),600) --seed $(or $(SEED),0)
 
 lint: $(READY) ## ruff, mypy, import layers
 	ruff check .

@@ -475,6 +475,7 @@ def test_a_range_ends_where_it_says(choice: str, key: str, inside: list[Any], ou
         assert re.search(rf"got {re.escape(repr(value))} \((int|float)\)$", message)
 
 
+@pytest.mark.case("W13", "F5")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -97,6 +97,7 @@ def test_the_length_and_the_type_are_the_front_ends(tmp_path: Path) -> None:
     assert load_clip(path, FRONT)[50:].count_nonzero() == 0
 
 
+@pytest.mark.case("W16")
 @pytest.mark.parametrize("name", ["none.wav", "none/none.wav"])
 def test_a_missing_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=rf"missing file in .*{name}$") as caught:
@@ -104,9 +105,22 @@ def test_a_missing_file(tmp_path: Path, name: str) -> None:
     assert caught.value.where == tmp_path / name
 
 
+@pytest.mark.case("W2")
 def test_a_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"unreadable file in .*: got Is a directory"):
         load_clip(tmp_path, FRONT)
+
+
+@pytest.mark.case("W16")
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for somebody who is not root, whom no permission holds."""
+
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(DataError, match=r"unreadable file in .*a\.wav: got Permission denied"):
+        load_clip(tmp_path / "a.wav", FRONT)
 
 
 @pytest.mark.parametrize(

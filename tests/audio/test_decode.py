@@ -17,6 +17,7 @@ SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 
 
 # Half a step of each depth, and a step at its clipped ends; a float file is exact. 32 bits exceed float32's own 24.
+@pytest.mark.case("W4")
 @pytest.mark.parametrize(
     ("container", "subtype", "tolerance"),
     [
@@ -46,6 +47,7 @@ def test_every_encoding_gives_the_same_waveform(container: str, subtype: str, to
     np.testing.assert_allclose(clip.waveform, signal, rtol=0, atol=tolerance)
 
 
+@pytest.mark.case("W4")
 def test_sixteen_bits_are_divided_by_32768() -> None:
     """The scale of the published experiment: -32768 is -1, and 32767 is just below 1."""
     data = wav(np.array([-32768, -1, 0, 1, 32767], "<i2").tobytes())
@@ -66,12 +68,14 @@ def test_the_name_must_fit_only_where_it_promises_a_format(name: str) -> None:
     assert decode(wav(), name=name).waveform.size == 4000
 
 
+@pytest.mark.case("W11")
 def test_lossy_decoders_may_exceed_full_scale() -> None:
     """Overs are kept as they are; clipping them would be a change of the recording that nobody sees."""
     signal = 1.5 * np.sin(np.arange(100)).astype(np.float32)
     assert np.array_equal(decode(float_wav(signal), name="a.wav").waveform, signal)
 
 
+@pytest.mark.case("W6")
 def test_stereo_is_mixed_by_the_mean() -> None:
     left, right = tone(), np.cos(np.arange(4000)) / 4
     mono = decode(encode(left, "WAV", "FLOAT"), name="a.wav")
@@ -82,6 +86,7 @@ def test_stereo_is_mixed_by_the_mean() -> None:
     np.testing.assert_allclose(mixed.waveform, (left + right) / 2, rtol=0, atol=2**-25)  # float32 rounding
 
 
+@pytest.mark.case("W6")
 def test_channels_that_cancel_are_reported() -> None:
     left = tone()
     clip = decode(encode(np.stack([left, -left], axis=1), "WAV", "FLOAT"), name="a.wav")
@@ -96,6 +101,7 @@ def test_channels_that_cancel_are_reported() -> None:
     assert silent.warnings == ()
 
 
+@pytest.mark.case("W7")
 @pytest.mark.parametrize("method", ["polyphase", "sinc"])
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000, 96000])
 def test_resampling_keeps_the_duration_to_the_rounded_up_sample(method: Resampler, rate: int) -> None:
@@ -167,6 +173,7 @@ def test_a_sample_reaches_no_further_than_the_filter(rates: tuple[int, int]) -> 
     assert touched[-1] <= place + reach
 
 
+@pytest.mark.case("W12")
 def test_silence_stays_silence() -> None:
     clip = decode(wav(bytes(88200), rate=44100), name="a.wav")
     for method in ("polyphase", "sinc"):
@@ -224,6 +231,7 @@ def test_standardize_is_accurate_under_a_large_offset() -> None:
     np.testing.assert_allclose(standardize(waveform), expected.astype(np.float64), rtol=0, atol=2**-23)
 
 
+@pytest.mark.case("W15")
 @pytest.mark.parametrize("kind", ["offset", "square", "impulse", "quiet"])
 def test_extreme_but_legal_waveforms_stay_finite(kind: str) -> None:
     time = np.arange(8000)

@@ -82,6 +82,7 @@ def test_leading_axes_are_kept(transform: str) -> None:
     assert torch.equal(module(clips)[1, 2], module(clips[1, 2]))
 
 
+@pytest.mark.case("F1", "F2")
 @pytest.mark.parametrize("top_db", [None, 20.0])
 @pytest.mark.parametrize("transform", ["linear", "mel"])
 def test_a_clip_is_the_same_alone_and_in_a_batch(transform: str, top_db: float | None) -> None:
@@ -96,6 +97,7 @@ def test_a_clip_is_the_same_alone_and_in_a_batch(transform: str, top_db: float |
             assert alone.min() == alone.max() - top_db  # the clamp is at work in every clip
 
 
+@pytest.mark.case("F2")
 def test_the_leak_of_top_db_is_real() -> None:
     """The test above has power: torchaudio, given [clips, bins, frames], takes all of the quiet clip's content."""
     clips = noise(2, 80000) * torch.tensor([[1e-3], [1.0]])
@@ -104,6 +106,7 @@ def test_the_leak_of_top_db_is_real() -> None:
     assert not torch.equal(leaky[0], torchaudio.functional.amplitude_to_DB(power[:1], 10.0, 1e-10, 0.0, top_db=40.0)[0])
 
 
+@pytest.mark.case("F1")
 @pytest.mark.parametrize("transform", ["linear", "mel"])
 def test_the_number_of_threads_changes_nothing(transform: str) -> None:
     module = front_end(transform=transform)
@@ -186,6 +189,7 @@ def test_the_parameters_count_the_empty_bands_that_the_filters_have() -> None:
     assert 20 < found.count(0) < 180
 
 
+@pytest.mark.case("F5")
 def test_an_odd_n_fft_would_lose_a_frame() -> None:
     """Why it is refused: the promised shape is one hop too long."""
     promised = LinearParams.model_validate(PUBLISHED).frames
@@ -325,6 +329,7 @@ class TestByKeyword:
     def test_whole_numbers_are_seconds_and_hertz_too(self) -> None:
         assert FrontEnd.mel(clip_seconds=2, f_min=0, f_max=4000).params.samples == 32000
 
+    @pytest.mark.case("F5")
     @pytest.mark.parametrize(
         ("values", "match"),
         [

@@ -273,6 +273,7 @@ def test_a_file_above_the_limit_is_refused(tmp_path: Path) -> None:
         Folder(folder).read("a.wav", limit_bytes=10)
 
 
+@pytest.mark.case("W16")
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, {"a.wav": NOISE})

@@ -17,6 +17,7 @@ from tests.faults.bad_wav import bad_files, chunk, encode, flac_claiming, float_
 CASES = list(bad_files())
 
 
+@pytest.mark.case("W1", "W2", "W3", "W5", "W6", "W8", "W9", "W10", "W11", "W14")
 @pytest.mark.parametrize(("name", "data", "message"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_a_bad_file_is_refused_by_name(name: str, data: bytes, message: str) -> None:
     with pytest.raises(DataError) as caught:
@@ -44,6 +45,7 @@ def test_the_cases_are_bad_by_one_fault_only() -> None:
         assert clip.sample_rate == 8000
 
 
+@pytest.mark.case("W6", "W9", "W14")
 @pytest.mark.parametrize(
     "case", ["channels-thousand", "claim-4-gb", "claim-streaming", "long-wav", "long-flac", "long-flac-unknown"]
 )
@@ -62,6 +64,7 @@ def test_a_claim_allocates_nothing(case: str) -> None:
     assert peak < 200_000
 
 
+@pytest.mark.case("W14")
 def test_max_seconds_is_the_longest_duration_accepted() -> None:
     assert decode(wav(), name="a.wav", max_seconds=0.5).waveform.size == 4000
     with pytest.raises(DataError, match=r"too long in a.wav: expected at most 0.499 s, got 0.5 s"):

@@ -149,6 +149,7 @@ def test_every_step_that_changes_files_is_a_point(forks: Stages, place: Path, st
     assert {name.split()[0] for name in found} == {"fsync", "replace", "unlink", *stage.steps}
 
 
+@pytest.mark.case("F6")
 @each_stage
 def test_killed_at_any_point_it_leaves_whole_files_or_none_and_its_rerun_ends_clean(
     forks: Stages, clean: Path, place: Path, stage: Stage

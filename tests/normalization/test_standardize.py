@@ -113,7 +113,7 @@ def test_channel_refuses_another_number_of_bins(shards: Shards) -> None:
         fitted(Channel, shards)(torch.zeros(2, 1, 8, 6))
 
 
-@pytest.mark.case("S5")
+@pytest.mark.case("S5", "W12")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_silent_clip_is_finite(shards: Shards, kind: type[Normalizer]) -> None:
     found = fitted(kind, shards)(torch.full((2, 1, 9, 6), FLOOR_DB))

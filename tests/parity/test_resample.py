@@ -40,6 +40,7 @@ def resampled_db(frequency_hz: float, rate_hz: int, method: Resampler) -> float:
     return level_db(middle(resample(tone(frequency_hz, rate_hz), rate_hz, TARGET_HZ, method)))
 
 
+@pytest.mark.case("W7")
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("rate", RATES_HZ)
 def test_a_tone_keeps_its_frequency_and_level(method: Resampler, rate: int) -> None:
@@ -51,6 +52,7 @@ def test_a_tone_keeps_its_frequency_and_level(method: Resampler, rate: int) -> N
         assert abs(level_db(kept)) < 0.1
 
 
+@pytest.mark.case("W7")
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("rate", [44100, 96000])
 def test_what_lies_above_the_new_band_is_gone(method: Resampler, rate: int) -> None:

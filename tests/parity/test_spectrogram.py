@@ -85,6 +85,7 @@ def test_linear_equals_plain_numpy(windows: dict[str, int]) -> None:
     np.testing.assert_allclose(module.bin_frequencies_hz, np.fft.rfftfreq(windows["n_fft"], 1 / RATE_HZ), rtol=1e-12)
 
 
+@pytest.mark.case("F4")
 @pytest.mark.parametrize("top_db", [None, 50.0])
 @pytest.mark.parametrize("windows", WINDOWS)
 def test_linear_equals_torchaudio(windows: dict[str, int], top_db: float | None) -> None:
@@ -100,6 +101,7 @@ def test_linear_equals_torchaudio(windows: dict[str, int], top_db: float | None)
     assert (module(torch.from_numpy(clip())) - expected).abs().max() < 2e-5
 
 
+@pytest.mark.case("F4")
 @pytest.mark.parametrize("mel", MELS)
 def test_mel_equals_torchaudio(mel: dict[str, Any]) -> None:
     """The same filters, bit for bit, on powers that differ by 3e-7: 1.3e-6 dB, and the sums' and dB's rounding."""
@@ -136,6 +138,7 @@ def test_the_power_is_no_worse_than_torchaudios() -> None:
     assert errors[0] < errors[1] < 1e-6
 
 
+@pytest.mark.case("F4")
 @pytest.mark.parametrize("windows", WINDOWS)
 def test_linear_equals_librosa(windows: dict[str, int]) -> None:
     module = FrontEnd(LinearParams.model_validate({"transform": "linear"} | BASE | windows))
@@ -143,6 +146,7 @@ def test_linear_equals_librosa(windows: dict[str, int]) -> None:
     assert_same_level(module(torch.from_numpy(clip()))[0].numpy(), np.abs(transform) ** 2, rtol=4e-6)
 
 
+@pytest.mark.case("F4")
 @pytest.mark.parametrize("mel", MELS)
 def test_mel_equals_librosa(mel: dict[str, Any]) -> None:
     windows = {"n_fft": 1024, "win_length": 400, "hop_length": 160}

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -16,6 +17,7 @@ from tests.builders import tree, write_shards
 shapes = st.tuples(st.integers(1, 5), st.just(1), st.integers(1, 6), st.integers(1, 7))
 
 
+@pytest.mark.case("F14")
 @settings(max_examples=30)
 @given(st.data(), st.lists(st.integers(1, 100), min_size=1, max_size=3, unique=True))
 def test_round_trip(data: st.DataObject, folds: list[int]) -> None:

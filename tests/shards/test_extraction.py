@@ -85,6 +85,7 @@ def test_a_name_of_the_data_set_leaves_the_shards_as_they_are(tmp_path: Path) ->
     assert tree(tmp_path / "one") == tree(tmp_path / "other")
 
 
+@pytest.mark.case("F1")
 @pytest.mark.parametrize("workers", [2, 4, None])
 def test_the_bytes_do_not_depend_on_the_workers(tmp_path: Path, workers: int | None) -> None:
     dataset = MemoryDataset(clips(number=12), rate=1600)
@@ -94,6 +95,7 @@ def test_the_bytes_do_not_depend_on_the_workers(tmp_path: Path, workers: int | N
     assert tree(tmp_path / "more") == tree(tmp_path / "one")
 
 
+@pytest.mark.case("F1")
 def test_a_clip_does_not_depend_on_those_beside_it(tmp_path: Path) -> None:
     some = clips()
     loud = {key: wave if key[0] == "1-2.wav" else wave * np.float32(100) for key, wave in some.items()}
@@ -119,6 +121,7 @@ def test_the_number_of_torchs_threads_is_left_as_it_was(tmp_path: Path) -> None:
         torch.set_num_threads(before)
 
 
+@pytest.mark.case("W12")
 def test_an_all_zero_clip_is_floor_everywhere_and_is_told(tmp_path: Path) -> None:
     silent = clips() | {("2-1.wav", 2): np.zeros(200, np.float32)}
     assert run(MemoryDataset(silent), tmp_path) == ["clip 2-1.wav is digital silence from end to end"]
@@ -131,6 +134,7 @@ def test_an_all_zero_clip_is_floor_everywhere_and_is_told(tmp_path: Path) -> Non
     assert found.of_fold(2)["zero_share"].tolist() == [0.0, 1.0, 0.0, 0.0]
 
 
+@pytest.mark.case("W6")
 def test_a_strange_clip_is_told(tmp_path: Path) -> None:
     dataset = MemoryDataset(clips())
     wave = (noise() * 32767).astype("<i2")
@@ -140,6 +144,7 @@ def test_a_strange_clip_is_told(tmp_path: Path) -> None:
     assert open_shards(tmp_path).of_fold(3)["warnings"].str.len().gt(0).tolist() == [False, False, True, False]
 
 
+@pytest.mark.case("W13")
 @pytest.mark.parametrize(
     ("samples", "zero_share"), [(1, 0.995), (199, 0.005), (200, 0.0), (201, 0.0), (1000, 0.0), (50, 0.75)]
 )
@@ -156,6 +161,7 @@ def test_a_clip_of_another_length_is_cut_or_padded_at_its_end(tmp_path: Path, sa
     assert given.clips["zero_share"].tolist() == pytest.approx([zero_share], abs=1e-12)  # a division
 
 
+@pytest.mark.case("W7")
 def test_clips_of_different_rates_are_resampled(tmp_path: Path) -> None:
     dataset = MemoryDataset({("a.wav", 1): noise(400), ("b.wav", 1): noise(200)})
     dataset.replace("audio/a.wav", wav((noise(400) * 32767).astype("<i2").tobytes(), rate=2000))
@@ -166,6 +172,7 @@ def test_clips_of_different_rates_are_resampled(tmp_path: Path) -> None:
     assert found.load("raw", 1).shape == (2, 1, 9, 6)
 
 
+@pytest.mark.case("W16")
 @pytest.mark.parametrize("workers", [1, 4])
 @pytest.mark.parametrize(
     ("data", "error", "match"),

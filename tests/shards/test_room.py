@@ -38,7 +38,7 @@ def test_a_clip_that_no_machine_has_memory_for_is_refused_before_anything_is_tou
     dataset.read = None  # type: ignore[assignment]
     with pytest.raises(
         ResourceError,
-        match=r"^not enough memory for the spectrogram of one clip in 201 bins and 9600001 frames: expected 62.1 GB "
+        match=r"^not enough memory for the spectrogram of one clip in 201 bins and 9600001 frames: expected 77.7 GB "
         r"free, got 32 GB\. Raise spectrogram\.hop_length, or lower clip_seconds, sample_rate or n_fft$",
     ):
         extract(dataset, LARGE, tmp_path)  # type: ignore[arg-type]
@@ -85,7 +85,7 @@ print(peak() - before, memory_bytes(large, Pace(2, 8)))
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss is in kilobytes on Linux")
 def test_the_estimate_is_what_is_taken(tmp_path: Path) -> None:
-    """In a process of its own, with 40 MB a clip at work: the allocators' own holes are small beside that."""
+    """In a process of its own, whose peak before is of the same work in small."""
     root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(tmp_path)], cwd=root, capture_output=True, text=True, check=True

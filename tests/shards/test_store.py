@@ -53,6 +53,7 @@ def test_the_fingerprint_follows_the_front_end(tmp_path: Path) -> None:
     assert one.front_end_fingerprint != other.front_end_fingerprint
 
 
+@pytest.mark.case("F14")
 def test_the_clips_of_a_fold_stand_in_the_order_of_its_rows(tmp_path: Path) -> None:
     written = write_shards(tmp_path, levels(folds=(2, 1)))
     shuffled = written.clips.sample(frac=1, random_state=0)
