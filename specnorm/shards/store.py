@@ -254,6 +254,19 @@ class _Dataset(BaseModel):
     digest: str
 
 
+class _Amounts(BaseModel):
+    clips: int
+    median_seconds: float | None
+    largest_seconds: float | None
+
+
+class _Fit(BaseModel):
+    clips: int
+    clip_seconds: float
+    cut: _Amounts
+    padded: _Amounts
+
+
 class _Manifest(BaseModel):
     """What is read of a manifest here; the rest of it is for those who know more of front ends and data sets."""
 
@@ -262,3 +275,4 @@ class _Manifest(BaseModel):
     front_end: _FrontEnd
     front_end_fingerprint: str
     dataset: _Dataset
+    fit: _Fit | None = None

@@ -198,7 +198,7 @@ def test_a_manifest_of_another_format_shows_both(folder: Path) -> None:
         store.open_shards(folder)
 
 
-@pytest.mark.parametrize("key", ["shards", "index", "front_end", "front_end_fingerprint", "dataset"])
+@pytest.mark.parametrize("key", ["shards", "index", "front_end", "front_end_fingerprint", "dataset", "fit"])
 @pytest.mark.parametrize("value", ["left out", None, [], {}, 3])
 def test_a_manifest_with_a_field_missing_or_of_another_type(folder: Path, key: str, value: object) -> None:
     # Guards: KeyError and TypeError came through.
@@ -206,6 +206,9 @@ def test_a_manifest_with_a_field_missing_or_of_another_type(folder: Path, key: s
         folder / "manifest.json",
         lambda manifest: manifest.pop(key) if value == "left out" else manifest.update({key: value}),
     )
+    if key == "fit" and value in ("left out", None):
+        assert store.open_shards(folder).fit is None
+        return
     if key == "shards" and value == {}:
         assert store.open_shards(folder).manifest["shards"] == {}  # well formed: each shard is then refused by name
         return
