@@ -20,7 +20,7 @@ from pipeline import finished, machine, places, stage
 from specnorm import files
 from specnorm.errors import ConfigurationError
 from specnorm.params import Params
-from specnorm.strict import SEEDS
+from specnorm.params.strict import SEEDS
 from specnorm.training import cells, device, loop, memory
 from specnorm.training.checkpoint import Checkpoint
 from specnorm.training.key import CellKey

@@ -15,10 +15,10 @@ from specnorm.comparison.metrics import CALIBRATION_BINS, METRICS
 from specnorm.comparison.outcomes import Outcomes
 from specnorm.comparison.significance import POWER
 from specnorm.comparison.verdict import Verdict
-from specnorm.dataset_params import DatasetParams
 from specnorm.datasets.naming import dataset_name
 from specnorm.files import fingerprint, json_text
 from specnorm.params import ProtocolParams
+from specnorm.params.dataset import DatasetParams
 from specnorm.shards.store import Shards
 from specnorm.training.cells import StoredCell
 

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from specnorm.dataset_params import CsvParams, DatasetParams, EscParams, FolderParams
 from specnorm.datasets.archive import Archive
 from specnorm.datasets.class_folders import read_class_folders
 from specnorm.datasets.custom import read_csv_table, table_name
@@ -29,6 +28,7 @@ from specnorm.datasets.twins import twins
 from specnorm.datasets.urls import visible_url
 from specnorm.errors import DataError, IntegrityError, ResourceError
 from specnorm.files import atomic_path, clean_partials, sha256_file, write_bytes, write_sealed
+from specnorm.params.dataset import CsvParams, DatasetParams, EscParams, FolderParams
 
 _LocalParams = EscParams | FolderParams | CsvParams
 

@@ -10,12 +10,12 @@ from pathlib import PurePosixPath
 import pandas as pd
 
 from specnorm.audio.containers import SUFFIXES, refuse_others
-from specnorm.dataset_params import FolderParams
 from specnorm.datasets.folds import make_folds
 from specnorm.datasets.lookalikes import alike, composed, skeleton
 from specnorm.datasets.source import Source, one_text_twice, refuse_case_twins
 from specnorm.datasets.table import Clip, clip_table
 from specnorm.errors import DataError
+from specnorm.params.dataset import FolderParams
 
 # What operating systems and file servers leave in folders, beside what starts with a dot.
 _LEFT_BEHIND = {"__macosx", "@eadir", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}

@@ -8,13 +8,13 @@ from pathlib import PurePosixPath
 import pandas as pd
 
 from specnorm.audio.containers import SUFFIXES
-from specnorm.dataset_params import CsvParams
 from specnorm.datasets.folds import make_folds
 from specnorm.datasets.lookalikes import alike, composed
 from specnorm.datasets.rows import Row, parse_rows
 from specnorm.datasets.source import Source, find, trick_in
 from specnorm.datasets.table import Clip, clip_table, refuse_shared_sources
 from specnorm.errors import DataError, IntegrityError
+from specnorm.params.dataset import CsvParams
 
 
 def read_csv_table(source: Source, params: CsvParams) -> tuple[pd.DataFrame, list[str]]:

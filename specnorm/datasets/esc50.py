@@ -17,12 +17,12 @@ import pandas as pd
 
 from specnorm.audio.containers import HEAD_BYTES
 from specnorm.audio.formats import wav
-from specnorm.dataset_params import EscParams
 from specnorm.datasets.lookalikes import alike, composed
 from specnorm.datasets.rows import Row, parse_rows
 from specnorm.datasets.source import Source, refuse_missing
 from specnorm.datasets.table import Clip, clip_table, refuse_shared_sources
 from specnorm.errors import DataError, IntegrityError
+from specnorm.params.dataset import EscParams
 
 CLIP_HEADER = wav.WavHeader(format=1, channels=1, sample_rate=44100, bits=16, frames=220500)
 FOLDS = 5

@@ -12,10 +12,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from specnorm.dataset_params import DatasetParams, SyntheticParams
 from specnorm.datasets.folder import Folder
 from specnorm.errors import DataError, IntegrityError
 from specnorm.files import fingerprint, read_sealed, sha256_file, write_sealed
+from specnorm.params.dataset import DatasetParams, SyntheticParams
 
 FORMAT = 1
 IDENTITY = "identity.json"

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from pathlib import PurePath
 
-from specnorm.dataset_params import DatasetParams, EscParams, SyntheticParams
+from specnorm.params.dataset import DatasetParams, EscParams, SyntheticParams
 
 _LONGEST = 100  # characters, as `dataset.name` may have
 

@@ -18,8 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from specnorm.dataset_params import SyntheticParams
 from specnorm.files import atomic_path
+from specnorm.params.dataset import SyntheticParams
 
 Samples = NDArray[np.float64]
 Take = Callable[[Samples, np.random.Generator], Samples]  # times in seconds [samples], generator -> waveform [samples]

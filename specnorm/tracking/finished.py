@@ -11,10 +11,10 @@ from pydantic import TypeAdapter
 
 from specnorm.classifier import module
 from specnorm.comparison.document import cells_digest
-from specnorm.dataset_params import DatasetParams
 from specnorm.datasets import naming
 from specnorm.errors import IntegrityError
-from specnorm.front_end_params import SpectrogramParams
+from specnorm.params.dataset import DatasetParams
+from specnorm.params.front_end import SpectrogramParams
 from specnorm.report.results import Results
 from specnorm.training.cells import StoredCell
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from specnorm.dataset_params import CsvParams, EscParams, FolderParams
 from specnorm.datasets import esc50
+from specnorm.params.dataset import CsvParams, EscParams, FolderParams
 
 ESC10 = (0, 1, 10, 11, 12, 20, 21, 38, 40, 41)
 SHARED = {

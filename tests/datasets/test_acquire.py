@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from specnorm.dataset_params import CsvParams, DatasetParams, SyntheticParams
 from specnorm.datasets import acquire as acquire_module
 from specnorm.datasets import synthetic
 from specnorm.datasets.acquire import acquire
@@ -19,6 +18,7 @@ from specnorm.datasets.dataset import FORMAT, open_dataset
 from specnorm.datasets.table import Clip, clip_table
 from specnorm.errors import DataError, IntegrityError, ResourceError
 from specnorm.files import read_sealed
+from specnorm.params.dataset import CsvParams, DatasetParams, SyntheticParams
 from tests.datasets.layouts import (
     csv_bytes,
     csv_params,

@@ -8,7 +8,6 @@ from typing import Literal
 import pandas as pd
 import pytest
 
-from specnorm.dataset_params import FolderParams
 from specnorm.datasets.acquire import acquire
 from specnorm.datasets.archive import Archive
 from specnorm.datasets.class_folders import read_class_folders
@@ -16,6 +15,7 @@ from specnorm.datasets.custom import read_csv_table
 from specnorm.datasets.folder import Folder
 from specnorm.datasets.table import labels_of
 from specnorm.errors import DataError, IntegrityError
+from specnorm.params.dataset import FolderParams
 from tests.datasets.layouts import csv_bytes, csv_params, folder_params, write_folder, write_zip
 
 DIGITS = Path(__file__).parents[3] / "shared/data/spoken-digits.zip"

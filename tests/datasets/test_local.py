@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from specnorm import files
-from specnorm.dataset_params import SyntheticParams
 from specnorm.datasets import local
 from specnorm.errors import DataError, ResourceError
+from specnorm.params.dataset import SyntheticParams
 from tests.datasets.layouts import folder_params
 
 LONG_AGO_S = 1_000_000_000

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from specnorm.dataset_params import SyntheticParams
 from specnorm.datasets.naming import dataset_name
+from specnorm.params.dataset import SyntheticParams
 from tests.datasets.layouts import csv_params, esc_params, folder_params
 
 

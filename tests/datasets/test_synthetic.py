@@ -20,9 +20,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from specnorm.dataset_params import SyntheticParams
 from specnorm.datasets.synthetic import CLASSES, write_archive
 from specnorm.errors import ResourceError
+from specnorm.params.dataset import SyntheticParams
 
 RATE = 16000
 SOURCES = range(25)

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from specnorm.dataset_params import CsvParams
 from specnorm.datasets.archive import Archive
 from specnorm.datasets.custom import read_csv_table
 from specnorm.datasets.esc50 import read_esc_table
 from specnorm.datasets.rows import parse_rows
 from specnorm.datasets.table import Clip, clip_table, decode_clips
 from specnorm.errors import DataError, IntegrityError
+from specnorm.params.dataset import CsvParams
 from tests.datasets.layouts import (
     Rows,
     csv_bytes,

@@ -26,14 +26,11 @@ PLUMBING = {
     "pipeline.options": "refuses what is written in conf/, and changes nothing",
     "pipeline.places": "where things lie: another place is another path in dvc.yaml",
     "pipeline.stage": "arguments, locks, errors as one line",
-    "specnorm.dataset_params": "the part of the door that a data set's values come in by",
-    "specnorm.front_end_params": "the part of the door that a front end's values come in by",
     "specnorm.errors": "how a failure is told; a stage that failed has no outputs",
     "specnorm.files": "whole files and their digests; what is in them comes from the callers",
     "specnorm.memory": "how much of it is free: what does not fit is refused, and what fits is the same",
     "specnorm.params": "the door for values, and each value that a stage reads is among its `params`",
     "specnorm.refusal": "how a refused value is told",
-    "specnorm.strict": "what every value at the door is held to",
 }
 # For one stage.
 LEFT_OUT = {

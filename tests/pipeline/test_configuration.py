@@ -16,9 +16,9 @@ from dvc.utils.hydra import compose_and_dump
 from pipeline import compose, options
 from specnorm import params
 from specnorm.audio.front_end import FrontEnd
-from specnorm.dataset_params import CsvParams, FolderParams, SyntheticParams
 from specnorm.errors import ConfigurationError
 from specnorm.normalization import fitted
+from specnorm.params.dataset import CsvParams, FolderParams, SyntheticParams
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"

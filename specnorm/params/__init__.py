@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from specnorm.dataset_params import DatasetParams, folds_of
 from specnorm.errors import ConfigurationError
-from specnorm.front_end_params import LinearParams as LinearParams
-from specnorm.front_end_params import MelParams as MelParams
-from specnorm.front_end_params import SpectrogramParams as SpectrogramParams
+from specnorm.params.dataset import DatasetParams, folds_of
+from specnorm.params.front_end import LinearParams as LinearParams
+from specnorm.params.front_end import MelParams as MelParams
+from specnorm.params.front_end import SpectrogramParams as SpectrogramParams
+from specnorm.params.strict import NotNegative, Positive, Seed, Strict
 from specnorm.refusal import refusal, relation, sections_of, shown, written
-from specnorm.strict import NotNegative, Positive, Seed, Strict
 
 Waveform = Literal["raw", "standardized"]
 WAVEFORMS: tuple[Waveform, ...] = get_args(Waveform)

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from specnorm.params.strict import Seed, Strict
 from specnorm.refusal import hidden, written
-from specnorm.strict import Seed, Strict
 
 # What servers call a secret in an address, a signature of one's own included.
 _SECRET = re.compile(

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from specnorm import mel_scale
+from specnorm.params.strict import NotNegative, Positive, Strict
 from specnorm.refusal import relation
-from specnorm.strict import NotNegative, Positive, Strict
 
 # Of a clip's spectrum: 17 GB, and more than twice that while it is computed. Many machines have less.
 MOST_VALUES = 2**31
