@@ -18,7 +18,7 @@ What was made
   {cells}/                   weights, curves and predictions of every cell
   mlflow.db                     the same as MLflow runs: `make ui`, then Model training, tick modes, Compare
 
-params.yaml now holds the recipe "{recipe}", so `dvc repro` means this recipe, and has nothing to do.
+params.yaml now holds the recipe "{recipe}", so `dvc repro` means this recipe, and has nothing to make.
 
 What to type next (after `source .venv/bin/activate`)
   dvc exp run -S experiment={recipe} -S norm=global     one row of it; nothing is trained again
