@@ -205,7 +205,7 @@ class Shards:
         # A digest proves that the file is the manifest's, not that either is ours.
         try:
             array: Spectrograms = np.lib.format.open_memmap(path, mode="r")  # NPY only, and no objects
-        except (OSError, ValueError) as error:
+        except Exception as error:  # of a header that is no Python: SyntaxError, TokenError, OverflowError, ...
             raise IntegrityError("wrong shard", where=path, expected="an NPY array", got=error) from error
         expected, found = ("float32", entry["shape"]), (str(array.dtype), list(array.shape))
         if found != expected or array.shape[0] != len(self.of_fold(fold)):

@@ -14,6 +14,7 @@ from specnorm.errors import DataError, IntegrityError, ResourceError
 from specnorm.params import WAVEFORMS
 from specnorm.shards import store
 from tests.builders import LABELS, clip_table, front_end_params, levels, tree, write_shards
+from tests.fuzz.seals import digests, reseal
 
 
 def test_what_is_written_comes_back(tmp_path: Path) -> None:
@@ -185,6 +186,22 @@ def test_a_manifest_that_cannot_be_removed(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ResourceError, match=r"cannot remove a file in .*manifest\.json"):
         store.invalidate(tmp_path / "file")
+
+
+@pytest.mark.case("F9")
+@pytest.mark.parametrize(
+    "header", ["{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775808,)}", "{\0}", "{)", "(", "é"]
+)
+def test_an_npy_header_that_numpy_stumbles_over(tmp_path: Path, header: str) -> None:
+    """The digest was edited to match, so that numpy's parser gets to see it; it raises what its own words leave out."""
+    found = write_shards(tmp_path, levels())
+    before, path = digests(tmp_path), tmp_path / "raw/fold-2.npy"
+    written = header.encode("latin-1").ljust(117) + b"\n"
+    path.write_bytes(path.read_bytes()[:8] + len(written).to_bytes(2, "little") + written + bytes(4 * 9 * 6 * 4))
+    reseal(tmp_path, before)
+    with pytest.raises(IntegrityError, match=r"^wrong shard in .*raw/fold-2\.npy: expected an NPY array, got "):
+        store.open_shards(tmp_path).load("raw", 2)
+    assert len(found.load("raw", 1)) == 4
 
 
 def test_the_index_keeps_more_columns(tmp_path: Path) -> None:
