@@ -10,12 +10,14 @@ import argparse
 import sys
 
 from pipeline import command, finished, places, stage
-from specnorm.comparison import checked, document, incomplete, inputs, noop, outcomes, verdict
+from specnorm.comparison import checked, document, inputs, noop, outcomes, verdict
 from specnorm.comparison.recommendation import simplest_first
 from specnorm.comparison.traits import Traits
+from specnorm.datasets.table import refuse_lacking
 from specnorm.params import WAVEFORMS, Params
 from specnorm.report import contents, example, gallery, results
 from specnorm.report.provenance import provenance
+from specnorm.shards.store import INDEX
 from specnorm.training.model import initial_network
 
 _CLIPS = 64  # that the no-op check and the histograms look at: a batch
@@ -27,9 +29,8 @@ def work(params: Params, _: argparse.Namespace) -> None:
     finished.check_archive(shards)
     stored = finished.cells(params, of=shards)
     tables = checked.check(stored, shards)
-
     if params.compare.incomplete_folds == "refuse":
-        incomplete.refuse(shards, params.protocol.folds)
+        refuse_lacking(shards.clips, params.protocol.folds, where=shards.folder / INDEX)
 
     # 2. What it says.
     fold = params.protocol.folds[0]

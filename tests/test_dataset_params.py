@@ -63,7 +63,9 @@ def test_no_refusal_repeats_a_password_whatever_the_key_is_for(key: str) -> None
         "t%6Fken",
     ],
 )
-@pytest.mark.parametrize("form", ["?{}={}", "?download=1&{}={}", "#{}={}", "?a=b#{}={}", "?{}&x={}"])
+@pytest.mark.parametrize(
+    "form", ["?{}={}", "?download=1&{}={}", "#{}={}", "?a=b#{}={}", "?{}&x={}", "?a=1;{}={}", ";{}={}"]
+)
 def test_a_secret_in_the_query_is_refused_and_not_repeated(key: str, form: str) -> None:
     message = message_of(changed("dataset.url", "https://example.org/a.zip" + form.format(key, SECRET)))
     assert "an address without " in message

@@ -106,8 +106,9 @@ def _check_complete(stored: list[StoredCell]) -> None:
 
 def _row(cell: StoredCell, shards: Shards) -> dict[str, object]:
     metrics, run = cell.metrics, cell.run
-    if metrics["dataset"] != shards.dataset_digest or metrics["front_end"] != shards.front_end_fingerprint:
-        raise IntegrityError("a cell of other spectrograms", where=cell.folder)
+    made, used = (shards.dataset_digest, shards.front_end_fingerprint), (metrics["dataset"], metrics["front_end"])
+    if used != made:
+        raise IntegrityError("a cell of other spectrograms", where=cell.folder, expected=made, got=used)
     held_out = _held_out(cell, shards)
     probabilities = _probabilities(cell, len(shards.classes))
     targets = held_out["target"].to_numpy(np.int64)

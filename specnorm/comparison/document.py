@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from specnorm.comparison import incomplete, noop
+from specnorm.comparison import noop
 from specnorm.comparison.bootstrap import LEVEL
 from specnorm.comparison.metrics import CALIBRATION_BINS, METRICS
 from specnorm.comparison.outcomes import Outcomes
 from specnorm.comparison.significance import POWER
 from specnorm.comparison.verdict import Verdict
 from specnorm.datasets.naming import dataset_name
+from specnorm.datasets.table import lacking
 from specnorm.files import fingerprint, json_text
 from specnorm.params import ProtocolParams
 from specnorm.params.dataset import DatasetParams
@@ -174,7 +175,11 @@ def make(
     """
     seeds = tuple(sorted({cell.key.seed for cell in stored}))
     folds = tuple(sorted({int(fold) for fold in found.folds}))
-    caveats = [*([_ONE_SEED] if len(seeds) == 1 else []), *incomplete.sentences(incomplete.lacking(shards, folds))]
+    absent = lacking(shards.clips)
+    caveats = [
+        *([_ONE_SEED] if len(seeds) == 1 else []),
+        *_incomplete({fold: absent[fold] for fold in folds if fold in absent}),
+    ]
     return Document(
         title=title,
         dataset=Dataset(
@@ -247,3 +252,17 @@ def _pair(row: Mapping[Any, Any]) -> Pair:
     return Pair.model_validate(
         flat | {metric: {name: row[f"{metric}_{name}"] for name in Difference.model_fields} for metric in METRICS}
     )
+
+
+def _incomplete(absent: Mapping[int, tuple[str, ...]]) -> list[str]:
+    """What a reader of the scores must know of every fold that lacks a class, each without a full stop.
+
+    Accuracy, log loss and calibration error are means over the fold's clips and exist as ever. Macro F1 is the mean
+    over the classes that are there (:data:`specnorm.comparison.metrics.METRICS`). There is no recall of a class that no
+    held-out fold has.
+    """
+    return [
+        f"Fold {fold} has no clip of {', '.join(map(repr, labels))}: its macro F1 is the mean over the classes that it "
+        f"has, and none of its figures says anything of {'that class' if len(labels) == 1 else 'those classes'}"
+        for fold, labels in absent.items()
+    ]

@@ -23,7 +23,7 @@ from specnorm.datasets.lengths import measure
 from specnorm.datasets.local import is_folder, place_of
 from specnorm.datasets.naming import dataset_name
 from specnorm.datasets.source import Source
-from specnorm.datasets.table import encode_clips, labels_of
+from specnorm.datasets.table import encode_clips, labels_of, lacking, refuse_lacking
 from specnorm.datasets.twins import twins
 from specnorm.datasets.urls import visible_url
 from specnorm.errors import DataError, IntegrityError, ResourceError
@@ -213,29 +213,16 @@ def _manifest(params: DatasetParams, written: _Written, out: Path, progress: boo
 
 def _refuse_gaps(clips: pd.DataFrame, complete_folds: Collection[int], *, where: object) -> None:
     """Refuse before anything is trained what the comparison would refuse after it."""
-    lacking, folds = _lacking(clips), sorted(set(clips["fold"]))
+    folds = sorted(set(clips["fold"]))
     for fold in complete_folds:
         if fold not in folds:
             raise DataError(f"no fold {fold}", where=where, expected=f"some of {', '.join(map(str, folds))}")
-        if fold in lacking:
-            raise DataError(
-                f"fold {fold} has no clip of class {lacking[fold]}",
-                where=where,
-                expected="every class in every held-out fold",
-                hint="Hold out other folds, add clips, or set compare.incomplete_folds=accept",
-            )
-
-
-def _lacking(clips: pd.DataFrame) -> dict[int, str]:
-    """The labels that a fold has no clip of, by fold."""
-    labels = set(clips["label"])
-    absent = {int(str(fold)): labels - set(own) for fold, own in clips.groupby("fold")["label"]}
-    return {fold: ", ".join(map(repr, sorted(missing))) for fold, missing in absent.items() if missing}
+    refuse_lacking(clips, complete_folds, where=where)
 
 
 def _gaps(clips: pd.DataFrame) -> list[str]:
     # Of every fold, whichever are held out: another protocol must not change what is written.
     return [
-        f"fold {fold} has no clip of {labels}: held out, it has no score of it"
-        for fold, labels in _lacking(clips).items()
+        f"fold {fold} has no clip of {', '.join(map(repr, labels))}: held out, it has no score of it"
+        for fold, labels in lacking(clips).items()
     ]

@@ -78,7 +78,7 @@ def identity_of(place: Path | None, *, cache: Path, progress: bool = True) -> di
     """
     if place is None:
         return {"format": FORMAT, "files": 0, "bytes": 0, "digest": fingerprint(None)}
-    paths = {name: place / name for name in Folder(place).names()} if is_folder(place) else {"": place}
+    paths = {_key(name): place / name for name in Folder(place).names()} if is_folder(place) else {"": place}
     kept = cache / f"{fingerprint(str(place.resolve()))[:16]}.json"
     before = _read(kept)
     looked = time.time_ns()
@@ -92,6 +92,11 @@ def identity_of(place: Path | None, *, cache: Path, progress: bool = True) -> di
         "bytes": sum(stamp[0] for stamp, _ in found.values() if stamp),
         "digest": fingerprint({name: digest for name, (_, digest) in found.items()}),
     }
+
+
+def _key(name: str) -> str:
+    """A name as text that every file can hold: on Unix it is bytes, which need not be UTF-8."""
+    return os.fsencode(name).decode("latin-1")
 
 
 def _digests(files: dict[str, tuple[Path, _Stamp]], before: _Known, progress: bool) -> _Known:

@@ -61,7 +61,7 @@ def alike(values: Iterable[str], things: str, *, where: object, strict: bool) ->
         raise DataError(
             f"{things} that look alike",
             where=where,
-            expected="values that differ in more than case, white space or invisible characters",
+            expected="values that differ in more than case, kind of white space or invisible characters",
             got=shown,
             hint="Mend them, or set dataset.strict_labels=false to take them as they are",
         )

@@ -67,6 +67,35 @@ def clip_table(clips: Iterable[Clip], *, where: object) -> pd.DataFrame:
     return table
 
 
+def lacking(clips: pd.DataFrame) -> dict[int, tuple[str, ...]]:
+    """The labels, in the order of their targets, that a fold has no clip of; folds that have all are left out.
+
+    Args:
+        clips: a table with the columns ``fold``, ``target`` and ``label``.
+    """
+    labels = list(clips.sort_values("target")["label"].unique())
+    own = {int(str(fold)): set(there) for fold, there in clips.groupby("fold", sort=True)["label"]}
+    absent = {fold: tuple(label for label in labels if label not in there) for fold, there in own.items()}
+    return {fold: missing for fold, missing in absent.items() if missing}
+
+
+def refuse_lacking(clips: pd.DataFrame, folds: Iterable[int], *, where: object) -> None:
+    """Refuse folds that :func:`lacking` names among those that are held out.
+
+    Raises:
+        DataError: one lacks a label; the message names it and the labels.
+    """
+    absent = lacking(clips)
+    for fold in folds:
+        if fold in absent:
+            raise DataError(
+                f"fold {fold} has no clip of class {', '.join(map(repr, absent[fold]))}",
+                where=where,
+                expected="every class in every held-out fold",
+                hint="Hold out other folds, add clips, or set compare.incomplete_folds=accept",
+            )
+
+
 def encode_clips(clips: pd.DataFrame) -> bytes:
     """The table as CSV: UTF-8, ``\\n`` line ends; the same table gives the same bytes."""
     text: str = clips.to_csv(index=False, lineterminator="\n")

@@ -25,8 +25,7 @@ def refuse_url(url: str) -> None:
         ConfigurationError: the URL is not http or https, or names no host.
     """
     try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname)
+        good = _on_the_web(url)
     except ValueError:
         good = False
     if not good:
@@ -41,10 +40,19 @@ def next_url(url: str, location: str) -> str:
     Raises:
         IntegrityError: it leads off the web, or from https to an address that anyone on the way can change.
     """
-    following = urljoin(url, location)
-    scheme, before = urlsplit(following).scheme, urlsplit(url).scheme
-    if scheme not in ("http", "https") or (before == "https" and scheme != "https"):
-        raise IntegrityError(
-            "unsafe redirect", where=visible_url(url), expected=f"{before}://...", got=visible_url(following)
-        )
+    before = urlsplit(url).scheme
+    try:
+        following = urljoin(url, location)
+        shown, good = visible_url(following), _on_the_web(following)
+    except ValueError:
+        following, shown, good = "", "an address that cannot be read", False
+    if not good or (before == "https" and urlsplit(following).scheme != "https"):
+        raise IntegrityError("unsafe redirect", where=visible_url(url), expected=f"{before}://...", got=shown)
     return following
+
+
+def _on_the_web(url: str) -> bool:
+    """Whether an address is http or https and names a host; raises ValueError where it cannot be read."""
+    parts = urlsplit(url)
+    _ = parts.port  # which is read when it is asked for
+    return parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -40,7 +40,7 @@ def _without_secret(url: str) -> str:
     _, authority, after = _parts(url)
     if "@" in authority:
         raise hidden("an address without user and password, which ~/.netrc may hold for its host", _host_alone(url))
-    query = "&".join(re.split(r"[?#]", after)[1:])
+    query = "&".join(re.split(r"[?#;]", after)[1:])  # some servers part by semicolons, also within the path
     secret = next((key for key, _ in parse_qsl(query, keep_blank_values=True) if _SECRET.search(key)), None)
     if secret is not None:
         words = f"an address without {secret}=, which SPECNORM_DOWNLOAD_TOKEN in the environment may hold instead"

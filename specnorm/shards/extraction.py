@@ -88,7 +88,10 @@ def extract(
                 table = clips[["clip", "fold", "target", "label", "source"]].reset_index(drop=True)
                 index.append(table.assign(row=np.arange(len(clips)), **pd.DataFrame(facts)))
     except (MemoryError, RuntimeError) as error:
-        raise room.shortage(error) or error from error
+        shortage = room.shortage(error)
+        if shortage is None:
+            raise
+        raise shortage from error
     finally:
         torch.set_num_threads(threads)
     table = pd.concat(index, ignore_index=True)

@@ -30,6 +30,7 @@ _COLUMNS: dict[str, Kind] = {
     "fold": "a whole number",
     "target": "a whole number",
     "label": "text",
+    "source": "text",
     "row": "a whole number",
 }
 Spectrograms = NDArray[np.float32]

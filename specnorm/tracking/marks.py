@@ -6,6 +6,7 @@ there is none, or any doubt, MLflow is asked, and adds nothing that is there.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +21,7 @@ from specnorm.tracking.place import Store
 RUN_LAYOUT = 2
 MODEL_LAYOUT = 1
 
-NOTES, NOTE = "notes", "note.json"  # of results that could not be mirrored: a folder each, with this file
+NOTES, NOTE = "notes", "note.json"  # of results that a store lacks: a folder each, with this file
 WORKSPACE = "workspace"  # the experiment of runs that are none's
 
 
@@ -49,14 +50,20 @@ def holds(folder: Path, store: Store, manifest: Path, params: dict[str, Any], ex
     """Whether the store holds the results, as far as can be told without MLflow, and none of others' wait."""
     try:
         marked = _mark(folder, store, manifest, params, experiment).read_text(encoding="utf-8")
-        return marked == _identity(store) and not waiting(folder)
+        return marked == _identity(store) and not waiting(folder, store)
     except (OSError, ValueError, ResourceError):  # no results, no mark, or no store: the long way says which
         return False
 
 
-def waiting(folder: Path) -> list[Path]:
+def notes_of(folder: Path, store: Store) -> Path:
+    """Where the notes of what a store lacks are; those of another store are no business of this one."""
+    where = store.shown if store.database is None else os.path.relpath(store.database.resolve(), folder.resolve())
+    return folder / NOTES / files.fingerprint(where)[:16]
+
+
+def waiting(folder: Path, store: Store) -> list[Path]:
     """The notes of results that could not be mirrored, the oldest first; one with a dot is being written."""
-    found = [(path.stat().st_mtime_ns, path.parent) for path in (folder / NOTES).glob(f"[!.]*/{NOTE}")]
+    found = [(path.stat().st_mtime_ns, path.parent) for path in notes_of(folder, store).glob(f"[!.]*/{NOTE}")]
     return [note for _, note in sorted(found)]
 
 
@@ -69,7 +76,7 @@ def _mark(folder: Path, store: Store, manifest: Path, params: dict[str, Any], ex
 def _identity(store: Store) -> str | None:
     """What tells a local store's experiment from one that was made anew, where it can be told."""
     if store.database is None or store.artifacts is None:
-        return "a server's"
+        return None if store.uri.startswith((".", "/", "file:")) else "a server's"  # a folder may be gone
     if not store.artifacts.is_dir():
         return None
     # MLflow's own table. Should it have another form one day, then there are no marks, and MLflow is asked each time.

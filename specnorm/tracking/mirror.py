@@ -43,21 +43,31 @@ def mirror(store: Store, finished: Finished, folder: Path, say: Callable[[str], 
     """
     try:
         with _alone(folder / "mlflow.lock", say):
-            _bring(store, finished, say)
-            notes.drop(folder, finished)
+            unexported = _brought(store, finished, say)
+            notes.drop(folder, store, finished)
             if _catch_up(store, folder, say):
-                _bring(store, finished, lambda _: None)  # what is shown of a comparison is the last one's
-            with suppress(ResourceError):  # without a mark the next call asks MLflow again
-                manifest = finished.results.folder / MANIFEST
-                marks.write(folder, store, manifest, finished.params, finished.tags[EXPERIMENT])
-    except ExportError:
-        raise
+                _brought(store, finished, lambda _: None)  # what is shown of a comparison is the last one's
+            if unexported is None:  # without a mark the next call asks MLflow, and says again what is lacking
+                with suppress(ResourceError):
+                    manifest = finished.results.folder / MANIFEST
+                    marks.write(folder, store, manifest, finished.params, finished.tags[EXPERIMENT])
     except ResourceError as error:
         try:
-            notes.leave(folder, finished)
+            notes.leave(folder, store, finished)
         except ResourceError as other:
             raise ResourceError(f"{error}; and no note of it: {other}") from error
         raise
+    if unexported is not None:
+        raise unexported
+
+
+def _brought(store: Store, finished: Finished, say: Callable[[str], None]) -> ExportError | None:
+    """Bring results; what keeps their model from being exported keeps nothing else."""
+    try:
+        _bring(store, finished, say)
+    except ExportError as error:
+        return error
+    return None
 
 
 def _bring(store: Store, finished: Finished, say: Callable[[str], None]) -> None:
@@ -72,7 +82,7 @@ def _bring(store: Store, finished: Finished, say: Callable[[str], None]) -> None
 
 def _catch_up(store: Store, folder: Path, say: Callable[[str], None]) -> bool:
     """Act on the notes of earlier calls; whether there was one. A failure is a warning, and costs no other results."""
-    waiting = marks.waiting(folder)
+    waiting = marks.waiting(folder, store)
     for note in waiting:
         try:
             late = notes.read(note)

@@ -22,8 +22,10 @@ from specnorm.files import PARTIAL_SUFFIX
 from specnorm.params import Params
 from specnorm.report import results
 from specnorm.report.results import MANIFEST
+from specnorm.tracking import marks
 from specnorm.tracking.finished import Finished
-from specnorm.tracking.marks import NOTE, NOTES
+from specnorm.tracking.marks import NOTE
+from specnorm.tracking.place import Store
 from specnorm.training import cells
 from specnorm.training.cells import StoredCell
 from specnorm.training.key import CellKey
@@ -32,15 +34,16 @@ _FORMAT = 1
 _COMPARISON, _CELLS, _SOURCES = "comparison", "cells", "sources"
 
 
-def leave(folder: Path, finished: Finished) -> None:
-    """Leave a note of the results in ``folder``, whole or not at all.
+def leave(folder: Path, store: Store, finished: Finished) -> None:
+    """Leave a note in ``folder`` of the results that a store lacks, whole or not at all.
 
     Raises:
         ResourceError: it cannot be written.
     """
-    note = _place(folder, finished)
+    note = _place(folder, store, finished)
     if (note / NOTE).exists():
         return
+    remove(note)  # what is left of one
     partial = note.with_name(f".{note.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     told = {"params": finished.params, "tags": finished.tags, "cells": [asdict(cell.key) for cell in finished.cells]}
     try:
@@ -75,20 +78,26 @@ def read(note: Path) -> Finished:
     return Finished(results.read(note / _COMPARISON), stored, params, tags, sources)
 
 
-def drop(folder: Path, finished: Finished) -> None:
-    """Remove the note of these results, if there is one."""
-    remove(_place(folder, finished))
+def drop(folder: Path, store: Store, finished: Finished) -> None:
+    """Remove the note of these results, if there is one, and what dead processes left of others."""
+    remove(_place(folder, store, finished))
+    for partial in marks.notes_of(folder, store).glob(f".*{PARTIAL_SUFFIX}"):
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def remove(note: Path) -> None:
-    """Remove a note that has been acted on."""
-    shutil.rmtree(note, ignore_errors=True)
+    """Remove a note that has been acted on, whole or not at all."""
+    gone = note.with_name(f".{note.name}.gone{PARTIAL_SUFFIX}")
+    with suppress(OSError):
+        shutil.rmtree(gone, ignore_errors=True)
+        note.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
-def _place(folder: Path, finished: Finished) -> Path:
+def _place(folder: Path, store: Store, finished: Finished) -> Path:
     """The same results under another experiment's name have a note of their own."""
     told = [files.sha256_file(finished.results.folder / MANIFEST), cells_digest(finished.cells), finished.tags]
-    return folder / NOTES / files.fingerprint(told)[:16]
+    return marks.notes_of(folder, store) / files.fingerprint(told)[:16]
 
 
 def _contents(finished: Finished) -> dict[Path, Path]:

@@ -110,6 +110,7 @@ def write_shards(folder: Path, front_end: LinearParams | MelParams) -> tuple[Sha
             for row in range(PER_FOLD)
         ]
     )
+    table["source"] = table["clip"]
     write_index(folder, table, entries, front_end=describe(front_end), dataset={"digest": "tones and noise"})
     return open_shards(folder), raw
 

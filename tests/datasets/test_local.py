@@ -155,6 +155,19 @@ def test_pipes_and_broken_links_are_named_and_never_opened(source: Path, tmp_pat
     assert look(source, tmp_path / "cache")["bytes"] == before["bytes"] + 3
 
 
+@pytest.mark.usefixtures("later")
+def test_a_name_need_not_be_text(source: Path, tmp_path: Path) -> None:
+    """On Unix it is bytes; two names that differ only in such a byte are two."""
+    found = []
+    for byte in (b"\xe9", b"\xe8", b"\xc3\xa9"):
+        path = Path(os.fsdecode(os.fsencode(source) + b"/" + byte + b".wav"))
+        path.write_text("one")
+        found.append(look(source, tmp_path / "cache")["digest"])
+        assert look(source, tmp_path / "cache")["digest"] == found[-1]
+        path.unlink()
+    assert len(set(found)) == 3
+
+
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"missing source in .*/nowhere: expected a zip or a folder, got No such file or directory. Set"

@@ -58,5 +58,5 @@ def test_edited_own_data_is_another_data_set_and_touched_data_the_same(project: 
     assert f"{own.name}: expected a zip or a folder, got No such file or directory. Set" in refused.output
     assert refused.stages == set()
 
-    project.run("git", "checkout", "-q", "params.yaml", "dvc.lock")
+    project.run("git", "checkout", "-q", ".")
     project.dvc("checkout")

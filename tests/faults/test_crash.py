@@ -206,6 +206,7 @@ def test_an_archive_that_is_brought_in_is_whole_or_absent_wherever_it_is_killed(
         return forks.run(place, *DOWNLOAD.command, **switches, **faults)
 
     reset(place, DOWNLOAD.out)
+    assert forks.run(place, *SOURCE.command).code == 0
     ended = run()
     assert ended.code == 0, ended.stderr
     assert step in ended.points

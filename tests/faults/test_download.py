@@ -427,10 +427,15 @@ def test_a_redirect_never_leaves_https() -> None:
     for location in ("http://a.org/y", "http://127.0.0.1/y", "ftp://a.org/y"):
         with pytest.raises(IntegrityError, match=r"unsafe redirect in https://a\.org/x: expected https"):
             next_url("https://a.org/x", location)
+    for location in ("https://[::1", "https://a.org:99999/y", "https://a.org:abc/y"):
+        with pytest.raises(IntegrityError, match=r"unsafe redirect in https://a\.org/x: expected https://\.\.\., got"):
+            next_url("https://a.org/x", location)
 
 
 @pytest.mark.case("D12")
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://a.org/x", "a.zip", "https://", "http://[::1/x", ""])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://a.org/x", "a.zip", "https://", "http://[::1/x", "http://a.org:99999/x", ""]
+)
 def test_an_address_off_the_web_is_refused(fetch: Fetch, url: str) -> None:
     with pytest.raises(ConfigurationError, match="bad URL"):
         fetch(url)

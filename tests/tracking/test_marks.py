@@ -78,10 +78,11 @@ def test_a_store_in_doubt_has_no_mark(store: Store, tmp_path: Path, doubt: Calla
 
 def test_results_that_wait_are_stronger_than_a_mark(store: Store, tmp_path: Path) -> None:
     write(tmp_path, store)
-    for name in ("notes/.being-written", "notes/whole"):
-        (tmp_path / name).mkdir(parents=True)
+    for name in (".being-written", "whole"):
+        note = marks.notes_of(tmp_path, store) / name
+        note.mkdir(parents=True)
         assert holds(tmp_path, store)
-        (tmp_path / name / "note.json").write_text("{}")
+        (note / "note.json").write_text("{}")
     assert not holds(tmp_path, store)
 
 

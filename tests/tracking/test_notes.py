@@ -12,9 +12,12 @@ import pytest
 from specnorm.errors import IntegrityError, ResourceError
 from specnorm.tracking import marks, notes
 from specnorm.tracking.finished import Finished
+from specnorm.tracking.place import Store
 from specnorm.training.cells import StoredCell
 from tests import builders
 from tests.tracking.mirrored import TAGS
+
+STORE, OTHER = (Store(f"http://{host}", None, "specnorm") for host in ("here", "there"))
 
 
 @pytest.fixture
@@ -25,8 +28,8 @@ def results(finished: Any, stored: list[StoredCell]) -> Finished:
 
 @pytest.fixture
 def note(results: Finished, tmp_path: Path) -> Path:
-    notes.leave(tmp_path / "kept", results)
-    (found,) = marks.waiting(tmp_path / "kept")
+    notes.leave(tmp_path / "kept", STORE, results)
+    (found,) = marks.waiting(tmp_path / "kept", STORE)
     return found
 
 
@@ -48,16 +51,37 @@ def test_a_note_outlives_what_it_was_made_of(note: Path, results: Finished, tmp_
     assert (read.dataset, read.params["train"], read.tags) == (results.dataset, results.params["train"], TAGS)
 
 
+def test_a_note_is_for_the_store_that_lacks_the_results(note: Path, results: Finished, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    assert marks.waiting(kept, OTHER) == []
+    notes.leave(kept, OTHER, results)
+    notes.drop(kept, STORE, results)
+    assert marks.waiting(kept, STORE) == []
+    assert len(marks.waiting(kept, OTHER)) == 1
+    local = Store(f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "mlartifacts", "specnorm")
+    assert marks.waiting(kept, local) == []
+
+
+def test_what_is_left_of_a_note_by_a_kill_hinders_no_other(note: Path, results: Finished, tmp_path: Path) -> None:
+    (note / "note.json").unlink()
+    partial = note.with_name(f".{note.name}.1.partial")
+    partial.mkdir()
+    notes.leave(tmp_path / "kept", STORE, results)
+    notes.read(note).check()
+    notes.drop(tmp_path / "kept", STORE, results)
+    assert list(note.parent.iterdir()) == []
+
+
 def test_a_note_is_left_once_for_each_experiment(note: Path, results: Finished, finished: Any, tmp_path: Path) -> None:
     written = (note / "note.json").stat().st_ino
-    notes.leave(tmp_path / "kept", results)
-    assert marks.waiting(tmp_path / "kept") == [note]
+    notes.leave(tmp_path / "kept", STORE, results)
+    assert marks.waiting(tmp_path / "kept", STORE) == [note]
     assert (note / "note.json").stat().st_ino == written
     other: Finished = finished(results.cells, results.results, **{"dvc.experiment": "puffy-shoe"})
-    notes.leave(tmp_path / "kept", other)
-    assert len(marks.waiting(tmp_path / "kept")) == 2
-    notes.drop(tmp_path / "kept", other)
-    assert marks.waiting(tmp_path / "kept") == [note]
+    notes.leave(tmp_path / "kept", STORE, other)
+    assert len(marks.waiting(tmp_path / "kept", STORE)) == 2
+    notes.drop(tmp_path / "kept", STORE, other)
+    assert marks.waiting(tmp_path / "kept", STORE) == [note]
 
 
 def test_a_note_takes_no_room_where_files_can_be_linked(note: Path, results: Finished) -> None:
@@ -110,8 +134,8 @@ def test_a_note_that_finds_no_space_leaves_nothing(
     monkeypatch.setattr("specnorm.tracking.notes.os.link", full)
     monkeypatch.setattr("specnorm.tracking.notes.shutil.copyfile", full)
     with pytest.raises(ResourceError, match=r"cannot leave a note in .*: got No space left on device"):
-        notes.leave(tmp_path / "kept", results)
-    assert list((tmp_path / "kept/notes").iterdir()) == []
+        notes.leave(tmp_path / "kept", STORE, results)
+    assert list(marks.notes_of(tmp_path / "kept", STORE).iterdir()) == []
 
 
 def test_where_files_cannot_be_linked_they_are_copied(
@@ -121,7 +145,7 @@ def test_where_files_cannot_be_linked_they_are_copied(
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr("specnorm.tracking.notes.os.link", across)
-    notes.leave(tmp_path / "kept", results)
-    (note,) = marks.waiting(tmp_path / "kept")
+    notes.leave(tmp_path / "kept", STORE, results)
+    (note,) = marks.waiting(tmp_path / "kept", STORE)
     notes.read(note).check()
     assert not (note / "comparison/verdict.json").samefile(results.results.folder / "verdict.json")

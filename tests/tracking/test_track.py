@@ -312,7 +312,8 @@ def finished_cells() -> list[StoredCell]:
 
 
 def notes(folder: Path) -> list[Path]:
-    return marks.waiting(folder / ".cache/mlflow")
+    local = Store.at(f"sqlite:///{folder / 'mlflow.db'}", "specnorm")
+    return marks.waiting(folder / ".cache/mlflow", local)
 
 
 def copied(workspace: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -417,7 +418,7 @@ def test_a_note_that_cannot_be_written_is_said_and_leaves_nothing(
     error = capsys.readouterr().err
     assert "file is not a database; and no note of it: cannot leave a note" in error
     assert "No space left on device" in error
-    assert list((workspace / ".cache/mlflow/notes").iterdir()) == []
+    assert [path for path in (workspace / ".cache/mlflow/notes").rglob("*") if path.is_file()] == []
 
 
 SIX = """
