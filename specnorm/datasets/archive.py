@@ -43,10 +43,11 @@ class Archive:
         self._members: dict[str, list[zipfile.ZipInfo]] = {}
         self._folders: set[str] = set()
         for info in self._zip().infolist():
-            if info.is_dir():
-                self._folders.add(_name(info).rstrip("/"))
+            name = _name(info)  # which may be empty, where zipfile itself cannot tell a folder
+            if name.endswith("/"):
+                self._folders.add(name.rstrip("/"))
             else:
-                self._members.setdefault(_name(info), []).append(info)
+                self._members.setdefault(name, []).append(info)
 
     def __enter__(self) -> Archive:
         return self

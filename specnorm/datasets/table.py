@@ -112,7 +112,7 @@ def decode_clips(data: bytes, *, where: Path) -> pd.DataFrame:
         # Labels such as "NA" or "none" are text, not missing values.
         read = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False, encoding="utf-8")
         return read[list(COLUMNS)].astype(_NUMBERS)
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, OverflowError) as error:
         raise IntegrityError("unreadable clip table", where=where, got=error) from error
 
 

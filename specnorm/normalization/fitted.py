@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
+from pydantic import Field
 
 from specnorm.errors import ConfigurationError, IntegrityError
 from specnorm.files import read_sealed, write_sealed
@@ -32,7 +33,7 @@ class FittedMode:
     kind: str
     waveform: Waveform  # the variant of the clips' waveforms that the spectrograms are made of
     options: dict[str, Any]
-    bins: int
+    bins: Annotated[int, Field(ge=1)]
     state: dict[str, Any]  # buffers and parameters as nested lists
     version: int  # of the kind's numbers: another one means another normaliser
     provenance: Provenance | None  # None: the kind takes nothing from the statistics

@@ -117,6 +117,15 @@ def test_a_name_is_not_cut_at_a_nul(tmp_path: Path) -> None:
     refused(path, "a.wav", "1 missing file", DataError)
 
 
+def test_a_name_of_nothing_but_a_nul_is_no_folder_and_no_end(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "clips.zip", {"a.wav": b"good", "?": b"bad"})
+    path.write_bytes(path.read_bytes().replace(b"?", b"\0"))
+    with Archive(path) as archive:
+        assert archive.read("a.wav") == b"good"
+        assert archive.folders() == []
+    refused(path, "\0", "unsafe file name")
+
+
 @pytest.mark.case("Z4")
 def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "clips.zip"

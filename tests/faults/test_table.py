@@ -343,7 +343,12 @@ def test_a_table_unfit_for_cross_validation_is_refused(changed: Clip, message: s
         clip_table([*good[:3], changed], where="set")
 
 
-@pytest.mark.parametrize("data", [b"", b"clip,fold\na,1\n", b"clip,member,fold,target,label,source\na,a,x,0,l,s\n"])
+_HEADER = b"clip,member,fold,target,label,source\n"
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"clip,fold\na,1\n", _HEADER + b"a,a,x,0,l,s\n", _HEADER + b"a,a,1,%d,l,s\n" % 2**63]
+)
 def test_a_table_that_is_none_is_refused(data: bytes) -> None:
     with pytest.raises(IntegrityError, match=r"unreadable clip table in clips.csv"):
         decode_clips(data, where=Path("clips.csv"))

@@ -223,6 +223,15 @@ class TestFiles:
             fitted.read(path)
         assert caught.value.where == path
 
+    @pytest.mark.parametrize("bins", [0, -1])
+    def test_bins_that_no_spectrogram_has(self, tmp_path: Path, statistics: TrainingStatistics, bins: int) -> None:
+        """Of a kind whose state has one value for all bins, and says nothing of their number."""
+        path = tmp_path / "global.json"
+        fitted.write(fitted.fit("m", params("global"), statistics), path)
+        edit(path, lambda stored: stored.update(bins=bins))
+        with pytest.raises(IntegrityError, match=r"damaged normaliser in .*global\.json: got bins: "):
+            fitted.read(path)
+
     @pytest.mark.parametrize("bins", [8, -1, "9", None, 9.5])
     def test_bins_that_do_not_fit(self, path: Path, bins: object) -> None:
         edit(path, lambda stored: stored.update(bins=bins))
