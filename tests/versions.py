@@ -43,7 +43,7 @@ def run(resolution: str, folder: Path) -> int:
     )
     print(*(line for line in pins.read_text().splitlines() if line.partition("==")[0] in TOLD), flush=True)
 
-    subprocess.run(["uv", "venv", "--quiet", "--python", sys.executable, environment], check=True)
+    subprocess.run(["uv", "venv", "--quiet", "--seed", "--python", sys.executable, environment], check=True)
     install = ["uv", "pip", "install", "--quiet", "--python", environment, "--constraints", pins]
     tests = [environment / "bin/python", "-P", "-m", "pytest"]
     # The tests start programs by name, and each process must have the environment's first.
