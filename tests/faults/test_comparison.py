@@ -42,8 +42,9 @@ def spoil(stored: list[StoredCell], change: Callable[[pd.DataFrame], pd.DataFram
 
 def _set(column: str, row: int, value: object) -> Callable[[pd.DataFrame], pd.DataFrame]:
     def change(table: pd.DataFrame) -> pd.DataFrame:
-        table[column] = table[column].astype(object) if isinstance(value, str) else table[column]
-        table.loc[row, column] = value
+        if isinstance(value, str):
+            table[column] = table[column].astype(object)
+        table.loc[row, column] = value if isinstance(value, str) else table[column].dtype.type(value)
         return table
 
     return change
