@@ -54,7 +54,7 @@ class Run:
     span: Span
     params: dict[str, Any]
     tags: dict[str, str]
-    metrics: list[tuple[str, float, int]]  # name, value, step
+    metrics: list[tuple[str, float, int]]  # name, value, step; MLflow shows them in this order, and draws the first
     datasets: list[DatasetInput]
     artifacts: dict[str, Path] = field(default_factory=dict)  # the folder that a file goes to
 
@@ -73,8 +73,8 @@ def mode_run(mode: Mode, finished: Finished) -> Run:
         params=_settings(norm, cells, finished) | {"fold": "all", "seed": "all"},
         tags=finished.tags | {"kind": "mode", "mlflow.runColor": colour(norm, finished)},
         metrics=[
-            *_curves(histories[list(CURVES)].mean(skipna=False)),
             *((name, round(float(value), _DIGITS), 0) for name, value in scores.items() if value is not None),
+            *_curves(histories[list(CURVES)].mean(skipna=False)),
         ],
         datasets=[_dataset(finished.dataset, clips, "cross-validation", finished)],
     )
@@ -92,8 +92,8 @@ def cell_run(cell: StoredCell, parent: Run, parent_id: str, finished: Finished) 
         params=parent.params | _facts([cell]) | {"fold": cell.key.fold, "seed": cell.key.seed},
         tags=parent.tags | {"kind": "cell", PARENT: parent_id},
         metrics=[
-            *_curves(cell.history),
             *((shown, cell.metrics[name], 0) for name, shown in TEST.items()),
+            *_curves(cell.history),
         ],
         datasets=[
             _dataset(f"{name}-without-fold{cell.key.fold}", clips - held_out, "training", finished),
@@ -125,10 +125,10 @@ def _settings(norm: str, cells: list[StoredCell], finished: Finished) -> dict[st
     own = {mode: _flat({"mode": values}) for mode, values in finished.params["norm"].items()}
     every = dict.fromkeys((name for values in own.values() for name in values), "")
     return {
-        **_flat({name: value for name, value in finished.params.items() if name not in _OTHERS}),
         "norm": norm,
         **every,
         **own[norm],
+        **_flat({name: value for name, value in finished.params.items() if name not in _OTHERS}),
         "dataset.digest": finished.results.verdict.dataset.digest,
         "spectrogram.fingerprint": cells[0].metrics["front_end"],
         "git.commit": finished.tags["mlflow.source.git.commit"],
