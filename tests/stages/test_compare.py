@@ -75,7 +75,7 @@ def test_the_files_agree(finished: Path) -> None:
     pairs = pd.read_csv(folder / "differences.csv")
     assert list(pairs["sentence"]) == [pair["sentence"] for pair in verdict["pairs"]]
     text = (folder / "table.md").read_text()
-    assert verdict["recommendation"] in text
+    assert verdict["decision"]["sentence"] in text
     assert all(pair["sentence"] in text for pair in verdict["pairs"])
     assert all(effect["sentence"] in text for effect in verdict["noop"]["effects"])
 
@@ -123,7 +123,7 @@ def test_the_page_says_what_the_verdict_says(finished: Path, page: str) -> None:
     read.feed(page)
     verdict = results.read(finished / "data/comparison").verdict
     words = " ".join(read.words.split())
-    assert verdict.recommendation in words
+    assert all(sentence in words for sentence in verdict.answer())
     assert verdict.title in words
     for mode in verdict.modes:
         mean, low, high = (points(getattr(mode.accuracy, name)) for name in ("mean", "low", "high"))
@@ -175,7 +175,8 @@ def test_one_mode_alone_makes_a_page_too(workspace: Path) -> None:
     made_up.change_params(workspace, norm={"none": norm["none"]}, protocol={"folds": [2]})
     assert compare.main([]) == 0
     found = results.read(workspace / "data/comparison")
-    assert found.verdict.recommendation == "none is the only mode here: nothing was compared"
+    assert found.verdict.decision.state == "not compared"
+    assert found.verdict.answer() == ["none is the only mode here: nothing was compared"]
     assert "figures/differences.svg" not in found.files
     assert "figures/noop.svg" not in found.files
 
