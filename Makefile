@@ -7,6 +7,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONUNBUFFERED := 1
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
+# Every stage of a run, and most of the tests, start Pythons that would compile the same modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo repro test test-demo test-versions fuzz bench bench-gpu wheels lint ui track dag params lock clean
@@ -31,8 +33,8 @@ demo: $(READY) ## compare four modes on generated sounds: minutes, no network (J
 repro: $(READY) ## run what params.yaml says; in a fresh clone that is ESC-50 (JOBS=n)
 	$(if $(filter-out 1,$(JOBS)),python -m pipeline.parallel --jobs $(JOBS),dvc repro)
 
-test: $(READY) lint ## lint, types, layers, and all tests, a file a core at a time
-	python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+test: $(READY) lint ## lint, types, layers, and all tests, several files at a time
+	python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 test-demo: $(READY) ## the demo from a fresh copy, and its pages in a browser
 	python -m pytest tests/demo

@@ -161,6 +161,7 @@ def main(argv: list[str] | None = None) -> int:
             f"train.device={parsed.device}",
             f"train.epochs={parsed.epochs}",
             f"train.batch_size={parsed.batch}",
+            *([] if "comparison" in parsed.parts else ["norm=global"]),  # the only mode that the other parts train
         )
         workspace.run("dvc", "repro", "normalizers")
         for name in parsed.parts:

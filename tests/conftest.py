@@ -24,6 +24,11 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
         signal.signal(number, handler)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, since some test waits for a browser, a queue or a lock most of the time."""
+    return min(len(os.sched_getaffinity(0)) + 1, 4)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In one of several workers, start with the minutes: a long file that comes last leaves the others idle."""
     if hasattr(config, "workerinput"):

@@ -28,7 +28,7 @@ LIBRARY = [
     "tests/audio/test_clip.py",
 ]
 # fastai allows torch versions of its own; the lock's are among them.
-ALL = ["--numprocesses=logical", "--maxprocesses=4", "--dist=loadfile", "--ignore=tests/parity/test_fastai.py"]
+ALL = ["--numprocesses=auto", "--dist=loadfile", "--ignore=tests/parity/test_fastai.py"]
 
 
 def run(resolution: str, folder: Path) -> int:

@@ -62,8 +62,8 @@ def test_a_second_repro_does_nothing(project: Project) -> None:
 
 @pytest.mark.case("V6")
 def test_a_training_parameter_retrains_and_extracts_nothing(project: Project) -> None:
-    ran = project.dvc("exp", "run", *TINY_RUN, "-S", "train.epochs=2")
-    assert ran.stages == {"train@none-1-0", "train@global-1-0"} | AFTER
+    ran = project.dvc("exp", "run", "train", *TINY_RUN, "-S", "train.epochs=2")
+    assert ran.stages == {"train@none-1-0", "train@global-1-0"}
     difference = json.loads(project.dvc("params", "diff", "--json").output)
     assert difference["params.yaml"]["train.epochs"] == {"old": 1, "new": 2, "diff": 1}
     back = project.dvc("exp", "run", *TINY_RUN)
@@ -82,8 +82,8 @@ def test_a_new_mode_trains_its_own_cells_and_a_removed_one_none(project: Project
 
 @pytest.mark.case("V6")
 def test_statistics_retrain_only_the_modes_that_use_them(project: Project) -> None:
-    ran = project.dvc("exp", "run", *TINY_RUN, "-S", "statistics.fraction=0.5")
-    assert ran.stages == {"statistics", "normalizers@none", "normalizers@global", "train@global-1-0"} | AFTER
+    ran = project.dvc("exp", "run", "train", *TINY_RUN, "-S", "statistics.fraction=0.5")
+    assert ran.stages == {"statistics", "normalizers@none", "normalizers@global", "train@global-1-0"}
 
 
 def test_a_new_kind_of_normaliser_is_the_one_class_and_one_file_of_the_readme(project: Project) -> None:
@@ -92,9 +92,9 @@ def test_a_new_kind_of_normaliser_is_the_one_class_and_one_file_of_the_readme(pr
     assert set(files) == {"specnorm/normalization/per_clip.py", "conf/norm/per_clip.yaml"}
     for name, text in files.items():
         (project.root / name).write_text(text)
-    ran = project.dvc("exp", "run", *TINY_RUN, "-S", "norm=[none,global,per_clip]")
+    ran = project.dvc("exp", "run", "train", *TINY_RUN, "-S", "norm=[none,global,per_clip]")
     fitted = {"normalizers@none", "normalizers@global", "normalizers@per_clip"}  # cheap; the old ones come out equal
-    assert ran.stages == fitted | {"train@per_clip-1-0"} | AFTER
+    assert ran.stages == fitted | {"train@per_clip-1-0"}
     for name in files:
         (project.root / name).unlink()
 
