@@ -16,7 +16,7 @@ import pytest
 import yaml
 from torch import Tensor, nn
 
-from pipeline import finished, places
+from pipeline import finished, places, ui
 from specnorm import files
 from specnorm.shards.store import Shards
 from specnorm.tracking import marks
@@ -218,6 +218,38 @@ def test_the_pipeline_runs_the_stage_each_time_and_a_mark_ends_it(
     assert track.main([]) == 0
     assert "1 of them with lost files given back" in capsys.readouterr().out
     assert lost.read_text() == "numbers"
+
+
+def test_what_is_registered_is_said(migrated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def all_models(values: dict[str, Any]) -> None:
+        two_modes(values)
+        values["tracking"]["models"] = "all"
+
+    write_results(places.COMPARISON, finished_cells(), state="undecided")
+    assert track.main([]) == 0
+    assert "No model registered, and the champion stays: undecided" in capsys.readouterr().out
+    made_up.write_params(migrated / "params.yaml", all_models)
+    assert track.main([]) == 0
+    said = capsys.readouterr().out
+    assert "Models: versions of models:/specnorm-esc50-classifier: 1 global, 2 none" in said
+    assert "champion" not in said
+    write_results(places.COMPARISON, finished_cells(), decided="global", width=0.0625)
+    assert track.main([]) == 0
+    assert "The recommended mode's model: models:/specnorm-esc50-classifier@champion" in capsys.readouterr().out
+    assert champion(migrated).tags["norm"] == "global"
+
+
+def test_the_link_is_of_the_experiment_that_the_results_are_in(
+    migrated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ui.main(["--port", "5001"]) == 0
+    assert capsys.readouterr().out.startswith("http://127.0.0.1:5001/ has no runs yet: ")
+    assert track.main([]) == 0
+    capsys.readouterr()
+    assert ui.main(["--port", "5001"]) == 0
+    number = client_of(of_folder(migrated)).get_experiment_by_name("specnorm").experiment_id
+    link = f"http://127.0.0.1:5001/#/experiments/{number}/runs?workflowType=machine_learning"
+    assert link in capsys.readouterr().out
 
 
 def test_an_experiments_name_is_one_more_thing_to_say(
@@ -494,7 +526,7 @@ def test_of_six_writers_on_a_fresh_store_none_is_lost(
         shutil.copytree(workspace / "data/statistics", copy / "data/statistics")
         shutil.copytree(workspace / "data/normalizers", copy / "data/normalizers")
         cell = made_up.write_cell(copy / "data/cells", shards, "none", 1, right=right)
-        write_results(copy / "data/comparison", [cell])
+        write_results(copy / "data/comparison", [cell], state="not compared")
         made_up.write_params(copy / "params.yaml", one_cell)
     env = os.environ | {"DVC_ROOT": str(workspace), "PYTHONPATH": str(made_up.ROOT)}
     done = subprocess.run([sys.executable, "-c", SIX], cwd=workspace, env=env, check=False, timeout=300)
