@@ -61,7 +61,7 @@ def work(params: Params, _: argparse.Namespace) -> None:
         answer, tables, given, left, statistics, shown, params.spectrogram, shards.classes, families
     )
     origin = provenance(stored, shards, params.spectrogram, params.model, params.train)
-    files = contents.files(said, answer, tables, figures, origin, families)
+    files = contents.files(said, answer, tables, figures, origin, families, params.norm, params.spectrogram)
     results.write(places.COMPARISON, files)
     command.say(files[contents.TABLE].decode().partition("\n## Cells")[0])
 
