@@ -68,7 +68,7 @@ def work(params: Params, _: argparse.Namespace) -> None:
         places.ARCHIVE, found, clips, shards.classes, modes, params.spectrogram, most=params.compare.sounds
     )
     origin = provenance(stored, shards, params.spectrogram, params.model, params.train)
-    files = contents.files(said, answer, tables, figures, origin, families, heard)
+    files = contents.files(said, answer, tables, figures, origin, families, params.norm, params.spectrogram, heard)
     results.write(places.COMPARISON, files)
     command.say(files[contents.TABLE].decode().partition("\n## Cells")[0])
 
