@@ -162,6 +162,19 @@ def test_what_chance_finds_by_class_is_told() -> None:
     assert "3 are, and 1 stands after correction" in read.words
 
 
+def test_a_label_that_looks_like_markup_is_text_and_only_our_scripts_run() -> None:
+    """What a browser makes of worse ones is in ``test_browser.py``."""
+    label = "</script><script>alert(1)</script>"
+    document = made_up.document(MODES, caveat=f"Fold 2 has no clip of {label!r}")
+    own = frames(document, label=label)
+    read = Words(rendered(document, listings=listings(document, own), provenance={"data set": label}))
+    assert read.words.count(label) >= 5
+    (nonce,) = [attributes["nonce"] for tag, attributes in read.tags if tag == "script"]
+    (policy,) = [attributes["content"] for _, attributes in read.tags if "http-equiv" in attributes]
+    assert f"script-src 'nonce-{nonce}'" in str(policy)
+    assert nonce not in rendered(made_up.document(MODES))
+
+
 def test_letters_that_turn_the_direction_or_cannot_be_seen_are_written_out() -> None:
     document = made_up.document(MODES, title="a \x1b[31mset\x00 \u202egnp")
     text = rendered(document, provenance={"data set": "\u202e\x07"})
