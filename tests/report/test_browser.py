@@ -39,7 +39,7 @@ LINK = "a[download='{}']"
 def names_of(page: Page, role: Literal["img", "table", "heading"]) -> list[str]:
     """What a screen reader calls the elements of a role."""
     return [
-        element.evaluate("element => element.ariaLabel ?? element.textContent")
+        element.evaluate("element => element.ariaLabel ?? element.alt ?? element.textContent")
         for element in page.get_by_role(role).all()
     ]  # type: ignore[arg-type]
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -62,18 +60,6 @@ def rendered(what: Hearing | None) -> str:
 @pytest.fixture(scope="module")
 def html() -> str:
     return rendered(hearing(12))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = browsing.installed()
-    if executable is None:
-        missing = f"none of {', '.join(browsing.NAMES)} is on the PATH: nothing was played"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    with browsing.launched(executable) as running:
-        yield running
 
 
 def test_twelve_clips_and_six_modes_leave_room_on_a_page_of_ten_megabytes(html: str) -> None:
