@@ -10,7 +10,7 @@ import argparse
 import sys
 
 from pipeline import command, finished, places, stage
-from specnorm.comparison import checked, document, inputs, noop, outcomes, population, verdict
+from specnorm.comparison import checked, draft, inputs, noop, outcomes, population, verdict
 from specnorm.comparison.traits import Traits
 from specnorm.datasets.table import refuse_lacking
 from specnorm.params import WAVEFORMS, Params
@@ -51,10 +51,10 @@ def work(params: Params, _: argparse.Namespace) -> None:
     left = noop.table(network, given.effects())
 
     # 4. The document, the pictures, and all files.
-    check = document.noop_check(left, clips=len(given.clips), fold=fold)
-    title = document.title_of(params.recipe, params.dataset, params.protocol, shards)
+    check = draft.noop_check(left, clips=len(given.clips), fold=fold)
+    title = draft.title_of(params.recipe, params.dataset, params.protocol, shards)
     groups = population.told_by(params.dataset)
-    said = document.make(answer, found, stored, shards, check, title=title, params=params.compare, groups=groups)
+    said = draft.make(answer, found, stored, shards, check, title=title, params=params.compare, groups=groups)
     statistics = {
         waveform: [finished.statistics(params, fold, waveform, of=shards) for fold in params.protocol.folds]
         for waveform in WAVEFORMS

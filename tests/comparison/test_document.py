@@ -13,7 +13,7 @@ import pytest
 import torch
 from pydantic import BaseModel, ValidationError
 
-from specnorm.comparison import document, noop, verdict
+from specnorm.comparison import document, draft, noop, verdict
 from specnorm.comparison.document import Document, NoopCheck
 from specnorm.comparison.metrics import METRICS
 from specnorm.comparison.outcomes import Outcomes, gather, held_out_clips
@@ -30,7 +30,7 @@ NOTHING = NoopCheck(clips=7, fold=1, border_share=None, effects=())
 
 @pytest.fixture(scope="module")
 def made(decided: Verdict, found: Outcomes, stored: list[StoredCell], shards: Shards) -> Document:
-    return document.make(
+    return draft.make(
         decided,
         found,
         stored,
@@ -100,7 +100,7 @@ def test_one_mode_and_one_cell_have_no_pairs_and_no_deviation(tmp_path: Path, sh
     outcomes = gather(cells, shards)
     clips = held_out_clips(cells, shards)
     alone = verdict.compare(outcomes, clips, traits=made_up.TRAITS, params=made_up.compare_params(), draws=100)
-    made = document.make(
+    made = draft.make(
         alone,
         outcomes,
         cells,
@@ -130,7 +130,7 @@ def test_a_picture_that_is_all_border() -> None:
     """Two mel bands: every position of the first layer sees padding, and there is no inside."""
     network = xresnet18(2, generator=torch.Generator())
     rows = noop.table(network, {"a against b": (torch.rand(2, 1, 2, 9),) * 2})
-    check = document.noop_check(rows, clips=2, fold=1)
+    check = draft.noop_check(rows, clips=2, fold=1)
     (effect,) = check.effects
     assert effect.effect_inside is None
     assert effect.effect_border == 0

@@ -176,7 +176,8 @@ def test_one_mode_alone_makes_a_page_too(workspace: Path) -> None:
     made_up.change_params(workspace, norm={"none": norm["none"]}, protocol={"folds": [2]})
     assert compare.main([]) == 0
     found = results.read(workspace / "data/comparison")
-    assert found.verdict.decision.sentence == "none is the only mode here: nothing was compared"
+    assert found.verdict.decision.state == "not compared"
+    assert found.verdict.answer() == ["none is the only mode here: nothing was compared"]
     assert "figures/differences.svg" not in found.files
     assert "figures/noop.svg" not in found.files
 
