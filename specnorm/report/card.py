@@ -25,7 +25,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Spot:
-    """A mode in its place, with what it scored; ``marked`` is the one that the card is about."""
+    """A mode in its place, with what it scored and its options; ``marked`` is the one that the card is about."""
 
     norm: str
     words: str
@@ -155,30 +155,25 @@ def _turned(pair: Pair) -> Difference:
 
 def _grid(document: Document, norm: Mapping[str, NormParams]) -> list[GridRow]:
     compared = {mode.norm: norm[mode.norm] for mode in document.modes}
-    done = {(each.kind, _options(each)): each for each in compared.values()}
-    rows = sorted(done, key=lambda what: (kind_named(what[0]).cost, what))
+    kinds = sorted({each.kind for each in compared.values()}, key=lambda kind: (kind_named(kind).cost, kind))
     return [
         GridRow(
-            kind_named(kind).sentence().removesuffix(".") + (f" ({options})" if options else ""),
+            kind_named(kind).sentence().removesuffix("."),
             [
                 [
-                    _spot(document, name)
+                    _spot(document, name, each)
                     for name, each in compared.items()
-                    if (each.kind, _options(each), each.waveform) == (kind, options, waveform)
+                    if (each.kind, each.waveform) == (kind, waveform)
                 ]
                 for waveform in WAVEFORMS
             ],
         )
-        for kind, options in rows
+        for kind in kinds
     ]
 
 
-def _options(mode: NormParams) -> str:
-    return ", ".join(f"{name} {value}" for name, value in sorted(mode.options.items()))
-
-
-def _spot(document: Document, norm: str) -> Spot:
-    words = f"{formats.in_points(document.mode(norm).accuracy.mean)} %"
-    if norm == document.baseline and len(document.modes) > 1:
-        words += ", baseline"
-    return Spot(norm, words, norm == document.decision.mode)
+def _spot(document: Document, name: str, mode: NormParams) -> Spot:
+    baseline = ["baseline"] if name == document.baseline and len(document.modes) > 1 else []
+    options = [f"{option} {value}" for option, value in sorted(mode.options.items())]
+    accuracy = f"{formats.in_points(document.mode(name).accuracy.mean)} %"
+    return Spot(name, ", ".join([accuracy, *options, *baseline]), name == document.decision.mode)

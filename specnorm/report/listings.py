@@ -40,14 +40,13 @@ def listings(document: Document, frames: Mapping[str, pd.DataFrame]) -> dict[str
 def modes(document: Document, frame: pd.DataFrame) -> Listing:
     """A row a mode; the one that is decided for is chosen."""
     within = f"within {formats.margin(document.decision.margin)} of the best"
-    titles = ["cells", "accuracy (%)", "deviation", within, "behind the best (points)", "macro F1 (%)"]
+    titles = ["accuracy (%)", "deviation", within, "behind the best (points)", "macro F1 (%)"]
     titles += ["log loss (nats)", "calibration error (%)", "of that by chance"]
 
     def row(found: Mode) -> Row:
         deviation = found.accuracy.deviation
         entries = [
             mode(found.norm),
-            figure(found.cells, str(found.cells)),
             estimate(found.accuracy),
             figure(deviation, formats.in_points(deviation)),
             figure(found.near, formats.probability(found.near)),

@@ -95,7 +95,7 @@ def test_hostile_labels_are_text_everywhere(workspace: Path, browser: Browser, m
 
 def test_tables_sort_by_their_figures_and_by_a_keyboard(opened: Page) -> None:
     table = opened.get_by_role("table", name="Every figure by mode")
-    shown = "rows => rows.map(row => [row.cells[0].textContent.trim(), Number(row.cells[2].dataset.order)])"
+    shown = "rows => rows.map(row => [row.cells[0].textContent.trim(), Number(row.cells[1].dataset.order)])"
     rows = table.locator("tbody tr")
     before = rows.evaluate_all(shown)
     accuracy = table.get_by_role("columnheader", name="accuracy (%)")

@@ -45,6 +45,15 @@ def test_modes_stand_where_what_they_do_meets_the_waveform() -> None:
     assert made.grid[0].words == "Leaves the spectrogram as it is"
 
 
+def test_modes_of_one_kind_share_a_row_and_differ_in_their_options() -> None:
+    one = {"kind": "global", "waveform": "standardized"}
+    norm = {name: NormParams.model_validate(one | {"window_s": window}) for name, window in (("a", 0.5), ("b", 1.0))}
+    made = card(made_up.document({"a": {}, "b": {}}, state="nothing learned"), norm, front_end_params())
+    assert [[[spot.words for spot in spots] for spots in row.places] for row in made.grid] == [
+        [[], ["50.0 %, window_s 0.5, baseline", "50.0 %, window_s 1.0"]]
+    ]
+
+
 @pytest.mark.parametrize(
     ("decided", "lead", "of_whom"),
     [
