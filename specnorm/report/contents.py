@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from matplotlib.figure import Figure
-
 from specnorm.comparison.checked import CellTables
 from specnorm.comparison.document import Document
 from specnorm.comparison.verdict import Verdict
 from specnorm.errors import visible
 from specnorm.files import json_text
 from specnorm.report import page, spreadsheet, style, tables
+from specnorm.report.picture import Picture
 from specnorm.report.results import FIGURES, REPORT, VERDICT
 
 TABLE = "table.md"
@@ -21,7 +20,7 @@ def files(
     document: Document,
     verdict: Verdict,
     checked: CellTables,
-    figures: Mapping[str, Figure],
+    figures: Mapping[str, Picture],
     provenance: Mapping[str, str],
     families: Mapping[str, str],
 ) -> dict[str, bytes]:
@@ -31,7 +30,7 @@ def files(
         document: the verdict's.
         verdict: of the comparison.
         checked: the tables of its cells.
-        figures: by name.
+        figures: by name, from the gallery.
         provenance: from :func:`specnorm.report.provenance.provenance`.
         families: each mode's.
     """
