@@ -52,7 +52,7 @@ def one_clip(example: Example, inputs: Inputs, params: LinearParams | MelParams,
         first += rows[waveform]
         said, unit = _WAVEFORMS[waveform]
         sound.show_waveform(example.waveforms[waveform], params.sample_rate, axes=own[0])
-        own[0].set_title(said, fontsize=8)
+        own[0].set_title(said, fontsize=7)
         own[0].set_xlabel("")
         own[0].set_ylabel(unit, fontsize=8)
         level = inputs.levels[waveform][example.row].numpy()
@@ -79,7 +79,7 @@ def _spectrogram(
     low, high = _limits(level)
     reach = f"{low:.0f} to {high:.0f} dB" if unit == "dB" else f"{low:.2g} to {high:.2g}"
     sound.show_spectrogram(level, params, axes=axes, limits=(low, high), bar=False)
-    axes.set_title(f"{short(title)}\n{reach}", fontsize=8)
+    axes.set_title(f"{short(title)}\n{reach}", fontsize=7)
     axes.set_xlabel("")
     axes.set_ylabel("frequency (Hz)" if named else "", fontsize=8)
     if not named:
