@@ -10,6 +10,7 @@ from specnorm.comparison.verdict import Verdict
 from specnorm.errors import visible
 from specnorm.files import json_text
 from specnorm.report import page, spreadsheet, style, tables
+from specnorm.report.hearing import Hearing
 from specnorm.report.picture import Picture
 from specnorm.report.results import FIGURES, REPORT, VERDICT
 
@@ -23,6 +24,7 @@ def files(
     figures: Mapping[str, Picture],
     provenance: Mapping[str, str],
     families: Mapping[str, str],
+    hearing: Hearing | None,
 ) -> dict[str, bytes]:
     """Write it all out: the page, the pictures, the tables, and the verdict for programs.
 
@@ -33,6 +35,7 @@ def files(
         figures: by name, from the gallery.
         provenance: from :func:`specnorm.report.provenance.provenance`.
         families: each mode's.
+        hearing: from :func:`specnorm.report.hearing.hear`.
     """
     drawn = style.svgs(figures)
     summary = tables.summary(document)
@@ -57,6 +60,7 @@ def files(
             style.colours(families),
             cells=checked.cells,
             clips=verdict.clips,
+            hearing=hearing,
             provenance=provenance,
         ),
     }
