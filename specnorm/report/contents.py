@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Mapping
-
-from matplotlib.figure import Figure
 
 from specnorm.comparison.checked import CellTables
 from specnorm.comparison.document import Document
@@ -18,6 +14,7 @@ from specnorm.report import page, spreadsheet, style, tables
 from specnorm.report.card import card
 from specnorm.report.hearing import Hearing
 from specnorm.report.listings import listings
+from specnorm.report.picture import Picture
 from specnorm.report.results import FIGURES, REPORT, VERDICT
 
 TABLE = "table.md"
@@ -27,7 +24,7 @@ def files(
     document: Document,
     verdict: Verdict,
     checked: CellTables,
-    figures: Mapping[str, Figure],
+    figures: Mapping[str, Picture],
     provenance: Mapping[str, str],
     families: Mapping[str, str],
     norm: Mapping[str, NormParams],
@@ -40,7 +37,7 @@ def files(
         document: the verdict's.
         verdict: of the comparison.
         checked: the tables of its cells.
-        figures: by name.
+        figures: by name, from the gallery.
         provenance: from :func:`specnorm.report.provenance.provenance`.
         families: each mode's.
         norm: the modes, as the parameters define them.
@@ -66,7 +63,7 @@ def files(
         VERDICT: document.to_json(),
         REPORT: page.render(
             document,
-            {name: _drawing(name, figures[name], svg) for name, svg in drawn.items()},
+            {name: page.Drawing(svg, figures[name].title) for name, svg in drawn.items()},
             style.colours(families),
             card=card(document, norm, front_end),
             listings=listings(document, frames),
@@ -77,14 +74,3 @@ def files(
         ),
     }
     return {name: text.encode() for name, text in texts.items()}
-
-
-def _drawing(name: str, figure: Figure, svg: str) -> page.Drawing:
-    """A picture inside the page: its identifiers are its own, and its words are those of its title."""
-    title = " ".join(figure.get_suptitle().split())
-    said = html.escape(title or name)
-    drawn = svg[svg.index("<svg") :]
-    referred = set(re.findall(r'(?:href="|url\()#([\w.-]+)', drawn))
-    drawn = re.sub(r' id="([^"]*)"', lambda own: f' id="{name}-{own[1]}"' if own[1] in referred else "", drawn)
-    drawn = re.sub(r'(href="|url\()#', rf"\1#{name}-", drawn)
-    return page.Drawing(drawn.replace("<svg", f'<svg role="img" aria-label="{said}"', 1), title)

@@ -34,7 +34,7 @@ def page(finished: Path) -> str:
 
 def test_everything_is_there(finished: Path) -> None:
     found = results.read(finished / "data/comparison")
-    figures = [
+    pictures = [
         "accuracy",
         "classes",
         "clip",
@@ -45,8 +45,9 @@ def test_everything_is_there(finished: Path) -> None:
         "statistics-raw",
         "statistics-standardized",
         "time",
-        *(f"confusion-{mode}" for mode in made_up.MODES),
     ]
+    squares = ["confusion-differences", *(f"confusion-{mode}" for mode in made_up.MODES)]  # as narrow as a phone
+    figures = [*pictures, *(f"{name}-narrow" for name in pictures), *squares]
     tables = ["cells", "classes", "confusion", "curves", "differences", "disagreements", "summary"]
     assert set(found.files) == {
         *(f"figures/{name}.svg" for name in figures),
