@@ -10,8 +10,7 @@ import argparse
 import sys
 
 from pipeline import command, finished, places, stage
-from specnorm.comparison import checked, document, inputs, noop, outcomes, verdict
-from specnorm.comparison.recommendation import simplest_first
+from specnorm.comparison import checked, document, inputs, noop, outcomes, population, verdict
 from specnorm.comparison.traits import Traits
 from specnorm.datasets.table import refuse_lacking
 from specnorm.params import WAVEFORMS, Params
@@ -34,12 +33,11 @@ def work(params: Params, _: argparse.Namespace) -> None:
 
     # 2. What it says.
     fold = params.protocol.folds[0]
-    traits = {mode: Traits.of(each.kind, each.waveform) for mode, each in params.norm.items()}
-    simplest, baseline = simplest_first(traits), params.compare.baseline
+    traits = {mode: Traits.of(each) for mode, each in params.norm.items()}
     found, clips = outcomes.gather(stored, shards), outcomes.held_out_clips(stored, shards)
-    answer = verdict.compare(found, clips, simplest=simplest, baseline=baseline)
-    if answer.baseline != baseline:
-        print(f"baseline {baseline} is not among the modes: {answer.baseline} stands in for it")
+    answer = verdict.compare(found, clips, traits=traits, params=params.compare)
+    if answer.baseline != params.compare.baseline:
+        print(f"baseline {params.compare.baseline} is not among the modes: {answer.baseline} stands in for it")
 
     # 3. What each mode as its first cell trained it gives the network, and what is left of that behind the first layer.
     first = {cell.key.norm: cell for cell in reversed(stored) if cell.key.fold == fold}
@@ -51,7 +49,8 @@ def work(params: Params, _: argparse.Namespace) -> None:
     # 4. The document, the pictures, and all files.
     check = document.noop_check(left, clips=len(given.clips), fold=fold)
     title = document.title_of(params.recipe, params.dataset, params.protocol, shards)
-    said = document.make(answer, found, stored, shards, check, title=title)
+    groups = population.told_by(params.dataset)
+    said = document.make(answer, found, stored, shards, check, title=title, params=params.compare, groups=groups)
     statistics = {
         waveform: [finished.statistics(params, fold, waveform, of=shards) for fold in params.protocol.folds]
         for waveform in WAVEFORMS

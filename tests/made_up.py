@@ -219,19 +219,25 @@ def fit_modes(folder: Path, modes: tuple[str, ...] = MODES) -> Shards:
     return open_shards(folder / "data/spectrograms")
 
 
-def document(modes: dict[str, dict[str, Any]], **changes: Any) -> Document:
+def document(
+    modes: dict[str, dict[str, Any]], *, decided: str | None = None, state: str = "decided", **changes: Any
+) -> Document:
     """A verdict's document that says nothing of note.
 
     Args:
         modes: by name, what differs from three cells whose every figure is a half.
+        decided: the mode to use, the first one if not given.
+        state: of the decision.
         **changes: to the document's other fields.
     """
     half = {"mean": 0.5, "low": 0.375, "high": 0.625, "deviation": 0.125}
     figures = dict.fromkeys(METRICS, half)
     zero = {"difference": 0.0, "low": -0.125, "high": 0.125}
     no_difference = dict.fromkeys(METRICS, zero)
-    p_values = dict.fromkeys(("p_permutation", "p_adjusted", "p_corrected_t"), 1.0)
+    p_values = dict.fromkeys(("p", "p_adjusted", "p_same_networks", "p_corrected_t"), 1.0)
     names = list(modes)
+    chosen = decided or names[0]
+    own = {"near": 0.5, "shortfall": 0.01, "calibration_floor": 0.25}
     values = {
         "title": "Recipe default: 21 clips",
         "dataset": {"digest": "0123456789abcdef" * 4, "clips": 21, "classes": CLASSES, "recordings": 9},
@@ -239,24 +245,43 @@ def document(modes: dict[str, dict[str, Any]], **changes: Any) -> Document:
             "folds": FOLDS,
             "seeds": (0,),
             "held_out_clips": 21,
+            "groups": "source recordings",
             "draws": 100,
             "level": 0.95,
             "power": 0.8,
             "calibration_bins": 15,
+            "chance": 0.375,
+        },
+        "sampling": {
+            "recordings": 0.001,
+            "flips": None,
+            "runs": 0.0005,
+            "inflation": 1.5,
+            "freedom": 9.0,
+            "declared_pairs": max(len(names) - 1, 0),
         },
         "baseline": names[0],
-        "recommended": names[0],
-        "recommendation": f"Use {names[0]}: no mode beats another",
+        "decision": {
+            "state": state,
+            "mode": None if state == "nothing learned" else chosen,
+            "sentence": f"Use {chosen}: it is the simplest mode" if state == "decided" else f"This is {state}",
+            "margin": 0.01,
+            "sure": 0.8,
+            "population": None,
+            "outlook": None,
+        },
         "caveat": None,
         "modes": tuple(
-            {"norm": name, "cells": 3, "sha256": "", **figures, **changed} for name, changed in modes.items()
+            {"norm": name, "cells": 3, "sha256": "", **own, **figures, **changed} for name, changed in modes.items()
         ),
         "pairs": tuple(
             {
                 "one": other,
                 "other": one,
                 "sentence": f"{other} and {one} are not distinguishable",
+                "declared": True,
                 "distinguishable": False,
+                "standard_error": 0.0625,
                 "only_one_right": 1,
                 "only_other_right": 1,
                 "detectable": 0.25,

@@ -24,7 +24,7 @@ def command(folder: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found.model_dump(mode="json"), indent=1, sort_keys=True))
         return
-    said = [f"{found.title}\n", f"{found.recommendation}.\n", *([f"{found.caveat}.\n"] if found.caveat else [])]
+    said = [f"{found.title}\n", *(f"{sentence}.\n" for sentence in found.answer())]
     sentences = [pair.sentence for pair in found.pairs] + [effect.sentence for effect in found.noop.effects]
     said += [f"{tables.summary_markdown(found)}\n", *(f"{sentence}." for sentence in sentences)]
     click.echo(visible("\n".join(said)))

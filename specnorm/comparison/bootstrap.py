@@ -50,7 +50,7 @@ class Bootstrap:
         self._cells: dict[tuple[str, str], _Cells] = {}
 
     def estimate(self, mode: str, metric: str) -> Interval:
-        """The mean over a mode's cells of a metric."""
+        """The mean over a mode's cells of a metric; a pooled one's over seeds."""
         cells = self._of(mode, metric)
         found = _interval(cells.point.mean(), cells.drawn, cells.left_out, METRICS[metric])
         if METRICS[metric].biased:  # a normal interval knows nothing of the ends, and both such metrics are shares
@@ -58,7 +58,7 @@ class Bootstrap:
         return found
 
     def by_cell(self, mode: str, metric: str) -> _Float:
-        """A metric of each of a mode's cells, seed by seed and within a seed fold by fold."""
+        """A metric of each of a mode's cells, seed by seed and in a seed fold by fold; a pooled one of each seed."""
         return self._of(mode, metric).point
 
     def difference(self, one: str, other: str, metric: str) -> Interval:
@@ -152,7 +152,9 @@ def _mean_of_known(values: list[_Float]) -> _Float:
 def _sums_by_cell(outcomes: Outcomes, mode: str, metric: Metric) -> list[tuple[_Int, _Float]]:
     folds = np.unique(outcomes.folds)
     terms = [metric.terms(probabilities, outcomes.targets) for probabilities in outcomes.probabilities[mode]]
-    return [_summed(outcomes.recordings, of_seed, outcomes.folds == fold) for of_seed, fold in product(terms, folds)]
+    everything = [np.ones(len(outcomes.targets), np.bool_)]
+    parts = everything if metric.pooled else [outcomes.folds == fold for fold in folds]
+    return [_summed(outcomes.recordings, of_seed, own) for of_seed, own in product(terms, parts)]
 
 
 def _pooled(outcomes: Outcomes, mode: str, metric: Metric) -> tuple[_Int, _Float]:

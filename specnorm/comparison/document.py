@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from specnorm.comparison import noop
+from specnorm.comparison import noop, population
 from specnorm.comparison.bootstrap import LEVEL
+from specnorm.comparison.decision import State
 from specnorm.comparison.metrics import CALIBRATION_BINS, METRICS
 from specnorm.comparison.outcomes import Outcomes
-from specnorm.comparison.significance import POWER
+from specnorm.comparison.outlook import POWER
 from specnorm.comparison.verdict import Verdict
 from specnorm.datasets.naming import dataset_name
 from specnorm.datasets.table import lacking
 from specnorm.files import fingerprint, json_text
-from specnorm.params import ProtocolParams
+from specnorm.params import CompareParams, ProtocolParams
 from specnorm.params.dataset import DatasetParams
 from specnorm.shards.store import Shards
 from specnorm.training.cells import StoredCell
-
-_ONE_SEED = "Every cell was trained with one seed: how far another seed would move a mode is not in these figures"
 
 
 def _finite(value: Any) -> Any:
@@ -53,10 +53,47 @@ class Design(_Part):
     folds: tuple[int, ...]
     seeds: tuple[int, ...]
     held_out_clips: int
-    draws: int  # of the bootstrap and of the permutations
+    groups: str | None  # what clips of one recording were told by; none where each clip stands for itself
+    draws: int  # of the bootstrap
     level: float  # of the intervals
     power: float  # that a detectable difference is found with
     calibration_bins: int
+    chance: float  # accuracy of always guessing the most frequent class
+
+
+class Sampling(_Part):
+    """How far accuracies would move with other recordings and training runs (shares squared, means over pairs)."""
+
+    recordings: _Figure  # variance of a difference from recordings, each seed's runs as they are
+    flips: _Figure  # the part of it that is each run's own for each recording; none with one seed
+    runs: _Figure  # what whole runs move beyond that
+    inflation: float  # phi: by how much the variance is larger than recordings alone make it
+    freedom: _Figure  # degrees of freedom of a difference; none for one run of one fold
+    declared_pairs: int
+
+
+class Outlook(_Part):
+    """The smallest differences that this design and larger ones find in four of five cases."""
+
+    sentence: str
+    now: _Figure
+    seeds: int
+    by_seeds: _Figure
+    at_best: bool
+    recordings: int
+    by_recordings: _Figure
+
+
+class Decision(_Part):
+    """What to do; ``mode`` is the one to use, or that loses least until it is decided, or none."""
+
+    state: State
+    mode: str | None
+    sentence: str
+    margin: float
+    sure: float
+    population: str | None  # for whom the answer speaks
+    outlook: Outlook | None
 
 
 class Estimate(_Part):
@@ -74,10 +111,13 @@ class Mode(_Part):
     norm: str
     cells: int
     sha256: str
+    near: float  # probability to be within the margin of the best
+    shortfall: float  # expected distance from the best
     accuracy: Estimate
     f1_macro: Estimate
     log_loss: Estimate
     calibration_error: Estimate
+    calibration_floor: float  # the calibration error of these confidences if they were perfectly calibrated
 
 
 class Difference(_Part):
@@ -94,15 +134,18 @@ class Pair(_Part):
     one: str
     other: str
     sentence: str
+    declared: bool  # whether the comparison asked about it; the others are explored
     distinguishable: bool
     accuracy: Difference
     f1_macro: Difference
     log_loss: Difference
     calibration_error: Difference
-    p_permutation: _Figure
+    standard_error: float  # of the difference in accuracy
+    p: _Figure  # none for a pair that was explored
     p_adjusted: _Figure
-    p_corrected_t: _Figure
     detectable: _Figure
+    p_same_networks: _Figure  # the same trained networks, new recordings
+    p_corrected_t: _Figure
     only_one_right: int
     only_other_right: int
 
@@ -133,17 +176,29 @@ class NoopCheck(_Part):
 class Document(_Part):
     """The whole: made by :func:`make`, printed by ``--json``, read by the report and by the tracking."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     title: str
     dataset: Dataset
     design: Design
+    sampling: Sampling
     baseline: str
-    recommended: str
-    recommendation: str
+    decision: Decision
     caveat: str | None
     modes: tuple[Mode, ...]
     pairs: tuple[Pair, ...]
     noop: NoopCheck
+
+    @property
+    def recommended(self) -> str | None:
+        """The mode to use, where that is decided."""
+        return self.decision.mode if self.decision.state == "decided" else None
+
+    def answer(self) -> list[str]:
+        """The first sentences, each without a full stop: what to do, what would settle it, what to bear in mind."""
+        decision = self.decision
+        settles = decision.outlook if decision.state in ("undecided", "decided") else None
+        found = [decision.sentence, settles and settles.sentence, decision.population, self.caveat]
+        return [sentence for sentence in found if sentence]
 
     def mode(self, norm: str) -> Mode:
         """The mode of that name, which is one of them."""
@@ -162,6 +217,8 @@ def make(
     check: NoopCheck,
     *,
     title: str,
+    params: CompareParams,
+    groups: str | None,
 ) -> Document:
     """Put the document together.
 
@@ -172,14 +229,15 @@ def make(
         shards: the spectrograms that these were trained on.
         check: from :func:`noop_check`.
         title: from :func:`title_of`.
+        params: of the comparison.
+        groups: from :func:`specnorm.comparison.population.told_by`.
     """
     seeds = tuple(sorted({cell.key.seed for cell in stored}))
     folds = tuple(sorted({int(fold) for fold in found.folds}))
     absent = lacking(shards.clips)
-    caveats = [
-        *([_ONE_SEED] if len(seeds) == 1 else []),
-        *_incomplete({fold: absent[fold] for fold in folds if fold in absent}),
-    ]
+    caveats = _incomplete({fold: absent[fold] for fold in folds if fold in absent})
+    decision, variance, outlook = verdict.decision, verdict.variance, verdict.outlook
+    foreseen = outlook.sentence()
     return Document(
         title=title,
         dataset=Dataset(
@@ -192,16 +250,35 @@ def make(
             folds=folds,
             seeds=seeds,
             held_out_clips=len(found.targets),
+            groups=groups,
             draws=verdict.draws,
             level=LEVEL,
             power=POWER,
             calibration_bins=CALIBRATION_BINS,
+            chance=verdict.chance,
+        ),
+        sampling=Sampling(
+            recordings=variance.pair,
+            flips=variance.flips,
+            runs=variance.runs,
+            inflation=variance.inflation,
+            freedom=variance.freedom,
+            declared_pairs=int(verdict.pairs["declared"].sum()) if len(verdict.pairs) else 0,
         ),
         baseline=verdict.baseline,
-        recommended=verdict.recommended,
-        recommendation=verdict.recommendation,
+        decision=Decision(
+            state=decision.state,
+            mode=decision.mode,
+            sentence=decision.sentence,
+            margin=params.margin,
+            sure=params.sure,
+            population=population.sentence(found, groups),
+            outlook=None if foreseen is None else Outlook(sentence=foreseen, **asdict(outlook)),
+        ),
         caveat=". ".join(caveats) or None,
-        modes=tuple(_mode(str(norm), rows, stored) for norm, rows in verdict.modes.groupby("norm", sort=False)),
+        modes=tuple(
+            _mode(str(norm), rows, verdict, stored) for norm, rows in verdict.modes.groupby("norm", sort=False)
+        ),
         pairs=tuple(_pair(row) for row in verdict.pairs.to_dict("records")),
         noop=check,
     )
@@ -236,12 +313,15 @@ def cells_digest(cells: Sequence[StoredCell]) -> str:
     return fingerprint([cell.metrics for cell in cells])
 
 
-def _mode(norm: str, rows: pd.DataFrame, stored: Sequence[StoredCell]) -> Mode:
+def _mode(norm: str, rows: pd.DataFrame, verdict: Verdict, stored: Sequence[StoredCell]) -> Mode:
     return Mode.model_validate(
         {
             "norm": norm,
             "cells": int(rows["cells"].iloc[0]),
             "sha256": cells_digest([cell for cell in stored if cell.key.norm == norm]),
+            "near": verdict.decision.near[norm],
+            "shortfall": verdict.decision.shortfall[norm],
+            "calibration_floor": verdict.floors[norm],
             **{row["metric"]: {name: row[name] for name in Estimate.model_fields} for row in rows.to_dict("records")},
         }
     )

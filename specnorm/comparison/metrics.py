@@ -25,11 +25,14 @@ class Metric:
         value: the figure ``[...]`` from sums ``[..., terms]``; NaN where nothing was drawn.
         biased: whether draws lie off the figure itself, because it is no mean: repeated clips raise a calibration error
             (it takes absolute values) and lower an F1 (a class's few clips get fewer).
+        pooled: whether it is of all the held-out clips of a seed, not the mean over folds: a calibration error is
+            the larger, the fewer clips it is of.
     """
 
     terms: Callable[[_Float, _Int], _Float]
     value: Callable[[_Float], _Float]
     biased: bool = False
+    pooled: bool = False
 
     def of(self, probabilities: _Float, targets: _Int) -> float:
         """The figure of all the clips."""
@@ -86,15 +89,33 @@ def _f1(sums: _Float) -> _Float:
 def _calibration_terms(probabilities: _Float, targets: _Int) -> _Float:
     """Confidence less correctness, in the column of the confidence's bin; and the count."""
     confidence = probabilities.max(axis=1)
-    column = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    gap = np.eye(CALIBRATION_BINS)[column] * (confidence - right(probabilities, targets))[:, None]
+    gap = np.eye(CALIBRATION_BINS)[_bins(confidence)] * (confidence - right(probabilities, targets))[:, None]
     return np.concatenate([gap, np.ones((len(targets), 1))], axis=1)
+
+
+def _bins(confidence: _Float) -> _Int:
+    return np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
 
 
 def _calibration(sums: _Float) -> _Float:
     """Expected calibration error (Guo et al. 2017, equation 3): mean gap between confidence and accuracy by bin."""
     gaps: _Float = np.abs(sums[..., :-1]).sum(axis=-1)
     return ratio(gaps, sums[..., -1])
+
+
+def calibration_floor(probabilities: _Float, *, draws: int = 1000, seed: int = 0) -> float:
+    """The calibration error that these confidences show on average if they are perfectly calibrated.
+
+    Args:
+        probabilities: ``[clips, classes]``.
+        draws: of who is right, each clip with the probability of its predicted class.
+        seed: of the draws.
+    """
+    confidence = probabilities.max(axis=1)
+    bins = np.eye(CALIBRATION_BINS)[_bins(confidence)]
+    right = np.random.default_rng(seed).random((draws, len(confidence))) < confidence
+    gaps = (confidence - right) @ bins
+    return float(np.abs(gaps).sum(axis=1).mean() / len(confidence))
 
 
 def _recall_terms(probabilities: _Float, targets: _Int) -> _Float:
@@ -111,6 +132,6 @@ METRICS = {
     "accuracy": Metric(lambda probabilities, targets: _with_count(right(probabilities, targets)), _mean),
     "f1_macro": Metric(_f1_terms, _f1, biased=True),
     "log_loss": Metric(lambda probabilities, targets: _with_count(log_losses(probabilities, targets)), _mean),
-    "calibration_error": Metric(_calibration_terms, _calibration, biased=True),
+    "calibration_error": Metric(_calibration_terms, _calibration, biased=True, pooled=True),
 }
 RECALL = Metric(_recall_terms, _recall)

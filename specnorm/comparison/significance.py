@@ -1,72 +1,82 @@
-"""How sure a difference between two modes is: paired tests, and what the design could have seen.
+"""Tests beside the analysis of variance: with the same trained networks, and over folds alone.
 
 Under cross-validation every mode predicts every clip once, so modes are paired clip by clip. Clips of one recording are
-not independent: they are drawn and swapped together. Seeds are no new clips: they are averaged before clips are
-compared.
+not independent: they are swapped together. Seeds are no new clips: they are averaged before clips are compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from specnorm.comparison.bootstrap import DRAWS, LEVEL, ROUNDING, Bootstrap
 from specnorm.comparison.outcomes import Outcomes
 
-POWER = 0.8
+DRAWS = 10_000
+DRAWS_A_PAIR = 400  # of a permutation test, or Holm's first level is out of its reach
 
 _BATCH = 500  # permutations at a time: bounds their memory
+_WHOLE = 1e-6  # how far sums may be from whole numbers, which they are where folds are equal
 
 _Float = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class PairTests:
-    """What a pair's difference in accuracy is worth."""
+def same_networks(outcomes: Outcomes, one: str, other: str, *, pairs: int = 1, seed: int = 0) -> float:
+    """p of a pair if the trained networks are taken as they are and only the recordings as a sample.
 
-    p_permutation: float
-    p_corrected_t: float  # NaN with a single fold
-    p_adjusted: float  # of the permutation test, Holm's over all pairs
-    detectable: float  # the smallest true difference found with 80 % power; NaN where the design finds none
-
-    @property
-    def distinguishable(self) -> bool:
-        """Whether the pair's adjusted p is below 5 %."""
-        return self.p_adjusted < 1 - LEVEL
-
-
-def paired_tests(
-    outcomes: Outcomes, bootstrap: Bootstrap, pairs: Sequence[tuple[str, str]], *, draws: int = DRAWS, seed: int = 0
-) -> list[PairTests]:
-    """The tests of each pair's difference in accuracy, corrected for the number of pairs."""
-    folds = np.unique(outcomes.folds)
+    Exact where folds have as many clips each, else from draws, which grow with the number of ``pairs``.
+    """
+    by_clip = outcomes.right(one) - outcomes.right(other)
+    folds, place, sizes = np.unique(outcomes.folds, return_inverse=True, return_counts=True)
+    if len(set(sizes.tolist())) == 1:
+        seeds = len(outcomes.probabilities[one])
+        return exact_p(_summed(outcomes, by_clip * seeds))
     # A clip's part in the mean over cells: folds count alike, whatever their number of clips.
-    sizes = np.array([np.count_nonzero(outcomes.folds == fold) for fold in folds])
-    part: _Float = 1.0 / (len(folds) * sizes[np.searchsorted(folds, outcomes.folds)])
-    test_share = float(np.mean(sizes / np.maximum(outcomes.total_clips - sizes, 1)))
-    rows = []
-    for one, other in pairs:
-        by_clip = outcomes.right(one) - outcomes.right(other)
-        sums = np.zeros(outcomes.recording_count)
-        np.add.at(sums, outcomes.recordings, by_clip * part)
-        by_fold = [float(by_clip[outcomes.folds == fold].mean()) for fold in folds]
-        rows.append((permutation_p(sums, draws=draws, seed=seed), corrected_t(by_fold, test_share)[1]))
-    adjusted = holm([p for p, _ in rows])
+    sums = _summed(outcomes, by_clip / (len(folds) * sizes[place]))
+    return permutation_p(sums, draws=max(DRAWS, DRAWS_A_PAIR * pairs), seed=seed)
+
+
+def by_class(outcomes: Outcomes, one: str, other: str) -> list[float]:
+    """:func:`same_networks` within each class: 1 for a class without clips."""
+    by_clip = (outcomes.right(one) - outcomes.right(other)) * len(outcomes.probabilities[one])
     return [
-        PairTests(
-            p_permutation=p,
-            p_corrected_t=p_t,
-            p_adjusted=p_holm,
-            detectable=detectable(
-                bootstrap.difference(*pair, "accuracy").error, outcomes.recording_count, pairs=len(pairs)
-            ),
-        )
-        for pair, (p, p_t), p_holm in zip(pairs, rows, adjusted, strict=True)
+        exact_p(_summed(outcomes, np.where(outcomes.targets == target, by_clip, 0.0)))
+        for target in range(outcomes.classes)
     ]
+
+
+def over_folds(outcomes: Outcomes, one: str, other: str) -> float:
+    """p of the corrected resampled t-test of a pair; NaN with a single fold."""
+    folds, sizes = np.unique(outcomes.folds, return_counts=True)
+    by_clip = outcomes.right(one) - outcomes.right(other)
+    by_fold = [float(by_clip[outcomes.folds == fold].mean()) for fold in folds]
+    test_share = float(np.mean(sizes / np.maximum(outcomes.total_clips - sizes, 1)))
+    return corrected_t(by_fold, test_share)[1]
+
+
+def exact_p(sums: _Float) -> float:
+    """Two-sided p of whole paired differences ``[recordings]`` under all swaps of the two modes, a recording at a time.
+
+    The distribution of the signed sum is the convolution of those of its terms. Of differences that are all one clip it
+    is McNemar's exact test.
+    """
+    whole = np.rint(np.abs(sums)).astype(np.int64)
+    if np.abs(np.abs(sums) - whole).max(initial=0) > _WHOLE:
+        raise ValueError("the exact distribution is that of whole differences")
+    whole = whole[whole > 0]  # swapping two equals changes nothing
+    if not len(whole):
+        return 1.0
+    chances = np.ones(1)  # of the number of steps by which a sum of +1 and -1 times the terms lies above its least
+    for step in whole.tolist():
+        grown = np.zeros(len(chances) + step)
+        grown[: len(chances)] += chances / 2
+        grown[step:] += chances / 2
+        chances = grown
+    total, found = int(whole.sum()), abs(int(np.rint(sums.sum())))
+    reached = np.abs(2 * np.arange(len(chances)) - total) >= found
+    return float(min(chances[reached].sum(), 1.0))
 
 
 def permutation_p(sums: _Float, *, draws: int = DRAWS, seed: int = 0) -> float:
@@ -117,14 +127,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
-def detectable(standard_error: float, recordings: int, *, pairs: int = 1) -> float:
-    """The smallest true difference that a two-sided test at 5 % finds with 80 % power (Bloom 1995).
-
-    With several pairs the level is the one that Holm's correction asks of the first: 5 % over their number. NaN where
-    nothing varied, which is no power without end, and with so few recordings that no swap of them reaches the level.
-    """
-    level, freedom = (1 - LEVEL) / pairs, recordings - 1
-    if 2.0**-freedom >= level or standard_error <= ROUNDING:  # the least p of a swap test is 2 of 2^recordings
-        return float("nan")
-    quantiles = stats.t.ppf(1 - level / 2, freedom) + stats.t.ppf(POWER, freedom)
-    return float(quantiles * standard_error)
+def _summed(outcomes: Outcomes, by_clip: _Float) -> _Float:
+    sums = np.zeros(outcomes.recording_count)
+    np.add.at(sums, outcomes.recordings, by_clip)
+    return sums

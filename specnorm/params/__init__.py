@@ -82,6 +82,8 @@ class CompareParams(Strict):
     baseline: _Name  # the mode that the others are compared with; the simplest where it is not among them
     # Held-out folds without a clip of some class: a refusal, or a comparison of the scores that then exist.
     incomplete_folds: Literal["refuse", "accept"]
+    margin: Annotated[float, Field(ge=0, le=1)]  # a distance from the best mode's accuracy that is of no account
+    sure: Annotated[float, Field(ge=0.5, lt=1)]  # the probability of being within it that is enough to decide
 
 
 class TrackingParams(Strict):

@@ -53,10 +53,11 @@ def markdown(document: Document, cells: pd.DataFrame) -> str:
 
 
 def verdict_markdown(document: Document) -> str:
-    """The recommendation and every pair's sentence as Markdown."""
+    """What to do and every pair's sentence as Markdown."""
     said = "\n".join(f"- {pair.sentence}." for pair in document.pairs)
-    caveat = f"\n{document.caveat}.\n" if document.caveat else ""
-    return f"**{document.recommendation}.**\n{caveat}" + (f"\n{said}\n" if said else "")
+    first, *others = document.answer()
+    more = "".join(f"\n{sentence}.\n" for sentence in others)
+    return f"**{first}.**\n{more}" + (f"\n{said}\n" if said else "")
 
 
 def summary_markdown(document: Document) -> str:
@@ -72,6 +73,7 @@ def summary_markdown(document: Document) -> str:
             "macro F1 (%)": _interval(mode.f1_macro, 1),
             "log loss (nats)": _interval(mode.log_loss, 3, share=False),
             "calibration error (%)": _interval(mode.calibration_error, 1),
+            "of it by chance": f"{points(mode.calibration_floor):.1f}",
         }
         rows.append(row)
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)

@@ -44,9 +44,9 @@ def register(store: Store, finished: Finished) -> str | None:
     The model is that of the mode's first cell in the protocol: its first fold with its first seed. The cell with the
     best held-out accuracy would be a choice by test data, and what its accuracy promises would not be kept.
 
-    A version is made only where none of the same content is there; one that has lost its files gets them back. One
-    mode alone was compared with nothing: then nothing is registered, the alias stays where it is, and the result is
-    ``None``.
+    A version is made only where none of the same content is there; one that has lost its files gets them back. Where
+    nothing is decided (several modes may be the best, one alone was compared with nothing, nothing was learned),
+    nothing is registered, the alias stays where it is, and the result is ``None``.
 
     Args:
         store: holds the runs of these results.
@@ -56,7 +56,7 @@ def register(store: Store, finished: Finished) -> str | None:
         ResourceError: the store cannot be reached or written.
         ExportError: the model is none that can be exported.
     """
-    if len(finished.results.verdict.modes) == 1:
+    if finished.results.verdict.recommended is None:
         return None
     data = finished.dataset
     name = re.sub(r"[^\w .-]", "-", f"{store.experiment}-{data}-classifier")  # fit for a name and for a query
@@ -72,6 +72,7 @@ def register(store: Store, finished: Finished) -> str | None:
 def _version(client: MlflowClient, experiment: Experiment, name: str, finished: Finished) -> str:
     """The number of the version with the first cell's model, which is made where there is none."""
     verdict = finished.results.verdict
+    assert verdict.recommended is not None
     cell, classes = finished.of_mode(verdict.recommended)[0], list(verdict.dataset.classes)
     mark = fingerprint(["champion", MODEL_LAYOUT, cells_digest([cell]), classes])
     parent = mode_fingerprint(verdict.mode(cell.key.norm))
@@ -178,7 +179,7 @@ def _description(cell: StoredCell, classifier: Classifier, verdict: Document) ->
     front_end = classifier.front_end.params
     key, accuracy, clips = cell.key, cell.metrics["accuracy"], cell.metrics["clips"]
     return (
-        f"Normalisation mode **{key.norm}**, the recommended one of: {verdict.title}. {verdict.recommendation}.\n\n"
+        f"Normalisation mode **{key.norm}**, the recommended one of: {verdict.title}. {verdict.decision.sentence}.\n\n"
         f"Trained with fold {key.fold} held out, seed {key.seed}: the cell that stands first in the protocol, "
         "not the one with the best accuracy, which would be a choice by test data. "
         f"Accuracy on the {clips} clips of fold {key.fold}: {accuracy:.4f}.\n\n"

@@ -14,6 +14,7 @@ from specnorm.comparison.document import Mode, cells_digest
 from specnorm.comparison.traits import Traits
 from specnorm.datasets.urls import visible_url
 from specnorm.files import fingerprint
+from specnorm.params import NormParams
 from specnorm.report.style import colours
 from specnorm.report.tables import numbers
 from specnorm.tracking.finished import Finished
@@ -95,8 +96,9 @@ def cell_fingerprint(parent: str, cell: StoredCell) -> str:
 
 def colour(norm: str, finished: Finished) -> str:
     """The mode's in the report's pictures."""
-    modes = {mode.norm: finished.params["norm"][mode.norm] for mode in finished.results.verdict.modes}
-    return colours({name: Traits.of(each["kind"], each["waveform"]).family for name, each in modes.items()})[norm]
+    modes = [mode.norm for mode in finished.results.verdict.modes]
+    params = {name: NormParams.model_validate(finished.params["norm"][name]) for name in modes}
+    return colours({name: Traits.of(each).family for name, each in params.items()})[norm]
 
 
 def _settings(norm: str, cells: list[StoredCell], finished: Finished) -> dict[str, Any]:

@@ -77,7 +77,8 @@ def _bring(store: Store, finished: Finished, say: Callable[[str], None]) -> None
     say(f"MLflow experiment {store.experiment}: {synced.added} runs added, {synced.known} there before{mended}")
     with _told("the recommended mode's model not registered in MLflow"):
         registered = register(store, finished)
-    say(f"The recommended mode's model: {registered}" if registered else "One mode alone: no model registered")
+    state = finished.results.verdict.decision.state
+    say(f"The recommended mode's model: {registered}" if registered else f"No model registered: {state}")
 
 
 def _catch_up(store: Store, folder: Path, say: Callable[[str], None]) -> bool:

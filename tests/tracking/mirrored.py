@@ -25,7 +25,8 @@ def write_results(
     folder: Path,
     cells: list[StoredCell],
     *,
-    recommended: str | None = None,
+    decided: str | None = None,
+    state: str = "decided",
     figure: str = "a picture",
     width: float = 0.125,
 ) -> Results:
@@ -38,8 +39,7 @@ def write_results(
         estimate = {"mean": mean, "low": mean - width, "high": mean + width, "deviation": deviation}
         figures = dict.fromkeys(made_up.METRICS, estimate)
         modes[mode] = {"cells": len(own), "sha256": cells_digest(own), **figures}
-    chosen = recommended or next(iter(modes))
-    verdict = made_up.document(modes, recommended=chosen, recommendation=f"Use {chosen}: no mode beats another")
+    verdict = made_up.document(modes, decided=decided, state=state)
     texts = {"verdict.json": verdict.to_json(), "report.html": "<p>the report</p>", "figures/modes.svg": figure}
     results.write(folder, {name: text.encode() for name, text in texts.items()})
     return results.read(folder)

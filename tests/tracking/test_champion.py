@@ -59,7 +59,7 @@ class Project:
         return self.trained[norm].load()
 
     def compared(self, recommended: str, cells: list[StoredCell] | None = None) -> Results:
-        return write_results(self.folder / "comparison", cells or self.cells, recommended=recommended)
+        return write_results(self.folder / "comparison", cells or self.cells, decided=recommended)
 
     def finished(self, recommended: str, cells: list[StoredCell] | None = None) -> Finished:
         used = cells or self.cells

@@ -340,7 +340,7 @@ def test_a_cell_brings_what_it_was_made_from(sync: Any, store: Any, stored: list
 def test_a_mode_brings_the_comparison(sync: Any, store: Any, stored: list[StoredCell], tmp_path: Path) -> None:
     from specnorm.report.style import colours
 
-    sync(stored, write_results(tmp_path / "data/comparison", stored, recommended="global"))
+    sync(stored, write_results(tmp_path / "data/comparison", stored, decided="global"))
     for run in of_kind(store, "mode"):
         name = run.info.run_name
         assert artifact(store, run, "report.html") == "<p>the report</p>"
@@ -378,7 +378,7 @@ def test_another_comparison_around_a_mode_is_shown_in_the_same_run(
     assert sync(stored[3:]) == (4, 0)
     (before,) = of_kind(store, "mode")
     assert "`global` is the recommended mode" in before.data.tags["mlflow.note.content"]
-    changed = write_results(tmp_path / "data/comparison", stored, recommended="none", figure="another picture")
+    changed = write_results(tmp_path / "data/comparison", stored, decided="none", figure="another picture")
     assert sync(stored, changed) == (4, 4)
     (after,) = (run for run in of_kind(store, "mode") if run.info.run_name == "global")
     assert after.info.run_id == before.info.run_id

@@ -324,7 +324,7 @@ def copied(workspace: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(copy)
     monkeypatch.setenv("DVC_ROOT", str(workspace))
     monkeypatch.setenv("DVC_EXP_NAME", name)
-    write_results(places.COMPARISON, finished_cells(), recommended="global", width=0.0625)
+    write_results(places.COMPARISON, finished_cells(), decided="global", width=0.0625)
     return copy
 
 
@@ -371,7 +371,7 @@ def test_notes_outlast_a_store_that_stays_away(
     for _ in range(2):
         assert track.main(["--unless-marked"]) == 0
         assert len(notes(migrated)) == 1
-    write_results(places.COMPARISON, finished_cells(), recommended="global", width=0.0625)  # the old one is no more
+    write_results(places.COMPARISON, finished_cells(), decided="global", width=0.0625)  # the old one is no more
     assert track.main(["--unless-marked"]) == 0
     assert len(notes(migrated)) == 2
     (migrated / "mlflow.db").write_bytes(database)
