@@ -48,7 +48,7 @@ def suggestions(params: Params, said: Document) -> Iterator[tuple[str, str]]:
         longer = 2 * params.train.epochs
         yield f"{run} -S train.epochs={longer}", "twice the epochs, since no mode has learned anything yet"
     more = []
-    if not _GRID <= set(params.norm):
+    if not set(params.norm) >= _GRID:
         grid = f"{run} -S norm=factorial", "the whole grid of modes; what is trained is not trained again"
         more.append(grid)
     if len(params.protocol.seeds) < _SURE:
