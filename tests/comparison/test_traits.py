@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from specnorm.comparison.recommendation import simplest_first
+from specnorm.comparison.recommendation import recommend, simplest_first
 
 from specnorm.comparison.traits import Traits
 from specnorm.errors import ConfigurationError
+
 
 MODES = {
     "none": Traits(0, "identity", "raw", "identity"),
