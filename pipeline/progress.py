@@ -56,14 +56,18 @@ def epochs(count: int, precision: str) -> Callable[[EpochRow], None]:
 
     Args:
         count: how many epochs there are.
-        precision: of the training; the last line names it, since the tables' accuracies are computed in another one.
+        precision: of the training. The last epoch's figures are the cell's, in every table, and computed in float32;
+            where the epochs before were not, the last line says so.
     """
     last = time.perf_counter()
 
     def report(row: EpochRow) -> None:
         nonlocal last
         now = time.perf_counter()
-        within = f" in {precision}" if row["epoch"] == count else ""
+        within = ""
+        if row["epoch"] == count:
+            before = "" if precision == _TABLE else f" in {_TABLE}, before in {precision}"
+            within = f"{before} (the tables' number)"
         command.say(
             f"epoch {row['epoch']:.0f}/{count}  loss {row['train_loss']:.3f}  held-out loss {row['valid_loss']:.3f}  "
             f"accuracy {row['valid_accuracy']:.3f}{within}  {now - last:.1f} s"
@@ -73,16 +77,13 @@ def epochs(count: int, precision: str) -> Callable[[EpochRow], None]:
     return report
 
 
-def end(params: Params, key: CellKey, *, of: Shards) -> None:
-    """Say what a finished cell scored, and show it among the others.
+def end(params: Params, *, of: Shards) -> None:
+    """Show what a finished cell scored among the others.
 
     Args:
         params: all parameters.
-        key: the cell.
         of: the spectrograms.
     """
-    for cell in read([key]).values():
-        command.say(f"accuracy {cell.accuracy:.3f} in {_TABLE}, which is the tables' number")
     if not machine.is_worker(os.environ):
         command.say(table(params, _belonging(params, of=of)))
 

@@ -88,10 +88,11 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
         **memory.peaks(choice.device),
     }
     run = {**host, "reason": choice.reason, "epochs_run": len(result.epoch_seconds), "clips": result.clips}
+    run["batch_norm"] = result.batch_norm
     run |= {name: round(value, 3) for name, value in measured.items()}
     cells.write(places.cell_folder(key), result, cell.held_out, origin, run)
     checkpoint.remove()
-    progress.end(params, key, of=shards)
+    progress.end(params, of=shards)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -16,9 +16,10 @@ from torch import nn
 
 from specnorm import params
 from specnorm.comparison.document import Document
+from specnorm.comparison.traits import Traits
 from specnorm.files import sha256_file
 from specnorm.normalization import fitted
-from specnorm.params import WAVEFORMS
+from specnorm.params import WAVEFORMS, CompareParams
 from specnorm.shards.store import Shards, open_shards, write_fold, write_index
 from specnorm.training import cells
 from specnorm.training.batches import Clips
@@ -33,9 +34,21 @@ FOLDS = (1, 2, 3)
 CLASSES = ("cat", "dog", "rain")
 PER_FOLD = 7  # clips
 
+TRAITS = {
+    "none": Traits(0, "identity", "raw", "identity"),
+    "waveform": Traits(0, "identity", "standardized", "identity"),
+    "global": Traits(20, "standardize", "standardized", "global"),
+    "channel": Traits(30, "standardize", "standardized", "channel"),
+}
+
 METRICS = ("accuracy", "f1_macro", "log_loss", "calibration_error")
 
 Change = Callable[[dict[str, Any]], None]
+
+
+def compare_params(baseline: str = "none") -> CompareParams:
+    """Of a comparison that accepts whole folds only."""
+    return CompareParams(baseline=baseline, incomplete_folds="refuse", margin=0.01, sure=0.8)
 
 
 @contextmanager
@@ -95,7 +108,7 @@ def result(
         for epoch in range(epochs)
     ]
     model = Model(normalizer or nn.Identity(), nn.Linear(1, 1))
-    return Result(model, history, probabilities, [0.5] * epochs, "resident")
+    return Result(model, history, probabilities, [0.5] * epochs, "resident", "running")
 
 
 def write_cell(

@@ -138,7 +138,7 @@ def test_the_summary_in_words(finished: Path) -> None:
     found = run("summary", str(finished / "data/comparison"))
     assert (found.exit_code, found.stderr) == (0, "")
     verdict = results.read(finished / "data/comparison").verdict
-    assert found.stdout.startswith(f"{verdict.title}\n\n{verdict.recommendation}.\n")
+    assert found.stdout.startswith(f"{verdict.title}\n\n{verdict.decision.sentence}.\n")
     assert all(f"{pair.sentence}.\n" in found.stdout for pair in verdict.pairs)
     assert all(f"{effect.sentence}.\n" in found.stdout for effect in verdict.noop.effects)
 

@@ -104,7 +104,7 @@ VALID: dict[str, Any] = {
         "precision": "auto",
         "memory_gb": None,
     },
-    "compare": {"baseline": "none", "incomplete_folds": "refuse"},
+    "compare": {"baseline": "none", "incomplete_folds": "refuse", "margin": 0.01, "sure": 0.8, "sounds": 12},
     "tracking": {"experiment": "specnorm", "required": False},
 }
 DROP = object()

@@ -65,7 +65,7 @@ def decide(
         return decision("nothing learned", None, _nothing(found, chance))
     if len(names) == 1:
         return decision("not compared", names[0], f"{names[0]} is the only mode here: nothing was compared")
-    least = min(simplest, key=lambda mode: (round(shortfall[mode] / TIE), simplest.index(mode)))
+    least = next(mode for mode in simplest if shortfall[mode] <= min(shortfall.values()) + TIE)
     if not np.isfinite(found.freedom) and found.pair > 0:
         return decision("undecided", least, _one_run(least))
     enough = [mode for mode in simplest if near[mode] >= sure]

@@ -84,6 +84,7 @@ class CompareParams(Strict):
     incomplete_folds: Literal["refuse", "accept"]
     margin: Annotated[float, Field(ge=0, le=1)]  # a distance from the best mode's accuracy that is of no account
     sure: Annotated[float, Field(ge=0.5, lt=1)]  # the probability of being within it that is enough to decide
+    sounds: Annotated[int, Field(ge=0, le=100)]  # clips that the page lets one hear, at most; 0: no sound in it at all
 
 
 class TrackingParams(Strict):

@@ -12,6 +12,7 @@ from specnorm.comparison.verdict import Verdict
 from specnorm.errors import visible
 from specnorm.files import json_text
 from specnorm.report import page, spreadsheet, style, tables
+from specnorm.report.hearing import Hearing
 from specnorm.report.results import FIGURES, REPORT, VERDICT
 
 TABLE = "table.md"
@@ -24,6 +25,7 @@ def files(
     figures: Mapping[str, Figure],
     provenance: Mapping[str, str],
     families: Mapping[str, str],
+    hearing: Hearing | None,
 ) -> dict[str, bytes]:
     """Write it all out: the page, the pictures, the tables, and the verdict for programs.
 
@@ -34,6 +36,7 @@ def files(
         figures: by name.
         provenance: from :func:`specnorm.report.provenance.provenance`.
         families: each mode's.
+        hearing: from :func:`specnorm.report.hearing.hear`.
     """
     drawn = style.svgs(figures)
     summary = tables.summary(document)
@@ -58,6 +61,7 @@ def files(
             style.colours(families),
             cells=checked.cells,
             clips=verdict.clips,
+            hearing=hearing,
             provenance=provenance,
         ),
     }

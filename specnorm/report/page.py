@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from specnorm.comparison.document import Document
 from specnorm.comparison.metrics import p_shown, points
+from specnorm.report.hearing import Hearing
 
 _MOST_CLIPS = 40  # disagreements listed; the file has all
 
@@ -21,6 +22,7 @@ def render(
     *,
     cells: pd.DataFrame,
     clips: pd.DataFrame,
+    hearing: Hearing | None,
     provenance: Mapping[str, str],
 ) -> str:
     """The page as HTML.
@@ -31,6 +33,7 @@ def render(
         colours: of the modes.
         cells: a row a cell.
         clips: what the modes disagree on, a row a clip.
+        hearing: the clips that can be heard, where any are wanted.
         provenance: what else a reader must know to trust or repeat the run, shown as it is.
     """
     environment = Environment(
@@ -51,6 +54,7 @@ def render(
         cells=cells.to_dict("records"),
         clips=clips.head(_MOST_CLIPS).to_dict("records"),
         disagreements=len(clips),
+        hearing=hearing,
         provenance=provenance,
     )
 

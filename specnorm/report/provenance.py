@@ -33,6 +33,7 @@ def provenance(
         "front end": ", ".join(f"{name} {value}" for name, value in front_end.items() if value is not None),
         "network": ", ".join(str(value) for value in model.model_dump(mode="json").values()),
         "training": ", ".join(f"{name} {value}" for name, value in recipe.items()),
+        "batch normalisation": f"{all_of('batch_norm')} statistics",
         "device": f"{all_of('device_name')}; {all_of('precision')}; threads of a cell: {all_of('threads')}",
         "versions": f"Python {all_of('python')}, torch {all_of('torch')}",
     }

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from specnorm.errors import ConfigurationError, DivergenceError, ResourceError
 from specnorm.params import ModelParams, TrainParams
-from specnorm.training import memory, recipe, seeds
+from specnorm.training import batch_norm, memory, recipe, seeds
 from specnorm.training.batches import Batch, Batches, Clips, Resident, Streamed
 from specnorm.training.checkpoint import Checkpoint
 from specnorm.training.device import Choice
@@ -45,7 +45,8 @@ class Cell:
 class Result:
     """A trained cell: ``history`` has a row an epoch, ``probabilities`` are ``[held-out clips, classes]``.
 
-    The history's figures are computed in the precision of the training, the probabilities in float32.
+    The history's held-out figures are computed in the precision of the training, the last epoch's from the
+    probabilities, in float32: they are the cell's.
     """
 
     model: Model
@@ -53,6 +54,7 @@ class Result:
     probabilities: Tensor
     epoch_seconds: list[float]  # of the epochs that this process ran
     clips: str  # "resident" on the device, or "streamed" to it
+    batch_norm: str  # what it evaluates with at the end: "running" statistics, or "recomputed" ones
 
 
 def train(
@@ -134,6 +136,8 @@ def _train(
             model, optimizer = fresh()
     train_batches, held_out_batches = batches
     steps = len(cell.train) // params.batch_size  # an epoch
+    few = params.epochs * steps < batch_norm.FEW_STEPS
+    probabilities: Tensor | None = None
     epoch_seconds = []
     saved = time.perf_counter()
     for epoch in range(len(history), params.epochs):
@@ -145,7 +149,10 @@ def _train(
         ]
         losses = train_epoch(model, optimizer, train_batches.training(params.batch_size, order), schedule, choice)
         _check_losses(losses, epoch, schedule)
-        probabilities = predict(model, held_out_batches, params.batch_size, choice)
+        if epoch + 1 == params.epochs:
+            probabilities = _final(model, batches, params, choice, few=few)
+        else:
+            probabilities = predict(model, held_out_batches, params.batch_size, choice)
         if not torch.isfinite(probabilities).all():
             raise DivergenceError(
                 "the predictions are not finite numbers",
@@ -166,11 +173,23 @@ def _train(
             saved = time.perf_counter()
         if report is not None:
             report(row)
-    # Whoever uses the weights later, on whatever machine, must find these probabilities again; bf16 gives others (by up
-    # to 0.04 on ESC-10) wherever it is not computed in the same way.
+    if probabilities is None:  # the checkpoint was the last epoch's
+        probabilities = _final(model, batches, params, choice, few=few)
+    clips = type(train_batches).__name__.lower()
+    return Result(model.cpu(), history, probabilities, epoch_seconds, clips, "recomputed" if few else "running")
+
+
+def _final(model: Model, batches: tuple[Batches, Batches], params: TrainParams, choice: Choice, *, few: bool) -> Tensor:
+    """What the trained cell predicts, in float32 whatever it was trained in.
+
+    Whoever uses the weights later, on whatever machine, must find these probabilities again; bf16 gives others (by up
+    to 0.04 on ESC-10) wherever it is not computed in the same way.
+    """
+    training, held_out = batches
     with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
-        probabilities = predict(model, held_out_batches, params.batch_size, choice._replace(autocast=None))
-    return Result(model.cpu(), history, probabilities, epoch_seconds, type(train_batches).__name__.lower())
+        if few:
+            batch_norm.recompute(model, training, params.batch_size)
+        return predict(model, held_out, params.batch_size, choice._replace(autocast=None))
 
 
 def train_epoch(

@@ -30,4 +30,4 @@ def found(stored: list[StoredCell], shards: Shards) -> Outcomes:
 @pytest.fixture(scope="module")
 def decided(found: Outcomes, stored: list[StoredCell], shards: Shards) -> Verdict:
     clips = held_out_clips(stored, shards)
-    return verdict.compare(found, clips, simplest=list(made_up.MODES), baseline="none", draws=500)
+    return verdict.compare(found, clips, traits=made_up.TRAITS, params=made_up.compare_params(), draws=500)

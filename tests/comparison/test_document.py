@@ -13,7 +13,7 @@ import pytest
 import torch
 from pydantic import BaseModel, ValidationError
 
-from specnorm.comparison import document, noop, verdict
+from specnorm.comparison import document, draft, noop, verdict
 from specnorm.comparison.document import Document, NoopCheck
 from specnorm.comparison.metrics import METRICS
 from specnorm.comparison.outcomes import Outcomes, gather, held_out_clips
@@ -30,12 +30,16 @@ NOTHING = NoopCheck(clips=7, fold=1, border_share=None, effects=())
 
 @pytest.fixture(scope="module")
 def made(decided: Verdict, found: Outcomes, stored: list[StoredCell], shards: Shards) -> Document:
-    return document.make(decided, found, stored, shards, NOTHING, title="A title")
-
-
-def test_a_published_verdict_is_read_and_written_again_byte_for_byte() -> None:
-    published = (made_up.ROOT / "docs/results/esc10_small/verdict.json").read_text(encoding="utf-8")
-    assert Document.model_validate_json(published).to_json() == published
+    return draft.make(
+        decided,
+        found,
+        stored,
+        shards,
+        NOTHING,
+        title="A title",
+        params=made_up.compare_params(),
+        groups="source recordings",
+    )
 
 
 def test_what_is_written_is_read(made: Document) -> None:
@@ -46,8 +50,12 @@ def test_it_says_what_was_compared_and_how(made: Document, decided: Verdict) -> 
     assert made.title == "A title"
     assert [mode.norm for mode in made.modes] == MODES
     assert made.mode("global") == made.modes[2]
-    assert made.caveat is not None
-    assert made.caveat.startswith("Every cell was trained with one seed")
+    assert made.caveat is None
+    assert (made.decision.state, made.recommended) == (decided.decision.state, None)
+    assert made.sampling.declared_pairs == 3
+    assert made.sampling.flips is None  # one seed does not tell
+    assert made.answer()[0] == made.decision.sentence
+    assert (made.decision.margin, made.decision.sure) == (0.01, 0.8)
     assert (made.design.draws, made.design.folds, made.design.seeds) == (500, (1, 2, 3), (0,))
     assert (made.dataset.clips, made.dataset.recordings, made.dataset.classes) == (21, 12, made_up.CLASSES)
     assert [(pair.one, pair.other) for pair in made.pairs] == list(
@@ -91,8 +99,17 @@ def test_one_mode_and_one_cell_have_no_pairs_and_no_deviation(tmp_path: Path, sh
     cells = [made_up.write_cell(tmp_path, shards, "global", 1)]
     outcomes = gather(cells, shards)
     clips = held_out_clips(cells, shards)
-    alone = verdict.compare(outcomes, clips, simplest=["global"], baseline="none", draws=100)
-    made = document.make(alone, outcomes, cells, shards, NOTHING, title="One")
+    alone = verdict.compare(outcomes, clips, traits=made_up.TRAITS, params=made_up.compare_params(), draws=100)
+    made = draft.make(
+        alone,
+        outcomes,
+        cells,
+        shards,
+        NOTHING,
+        title="One",
+        params=made_up.compare_params(),
+        groups="source recordings",
+    )
     assert made.pairs == ()
     assert made.modes[0].accuracy.deviation is None
     assert len(alone.classes) == len(alone.clips) == 0
@@ -100,16 +117,6 @@ def test_one_mode_and_one_cell_have_no_pairs_and_no_deviation(tmp_path: Path, sh
     assert math.isnan(summary["accuracy_sd"][0])
     assert "accuracy_sd" not in tables.flat(summary)["global"]
     assert "nan" not in tables.summary_markdown(made).lower()
-
-
-def test_several_seeds_have_no_caveat(tmp_path: Path, shards: Shards) -> None:
-    cells = [made_up.write_cell(tmp_path, shards, "none", 1, seed) for seed in (3, 1)]
-    outcomes = gather(cells, shards)
-    clips = held_out_clips(cells, shards)
-    alone = verdict.compare(outcomes, clips, simplest=["none"], baseline="none", draws=50)
-    made = document.make(alone, outcomes, cells, shards, NOTHING, title="Two")
-    assert made.caveat is None
-    assert made.design.seeds == (1, 3)
 
 
 def test_a_cell_of_another_content_changes_the_modes_digest(stored: list[StoredCell]) -> None:
@@ -123,7 +130,7 @@ def test_a_picture_that_is_all_border() -> None:
     """Two mel bands: every position of the first layer sees padding, and there is no inside."""
     network = xresnet18(2, generator=torch.Generator())
     rows = noop.table(network, {"a against b": (torch.rand(2, 1, 2, 9),) * 2})
-    check = document.noop_check(rows, clips=2, fold=1)
+    check = draft.noop_check(rows, clips=2, fold=1)
     (effect,) = check.effects
     assert effect.effect_inside is None
     assert effect.effect_border == 0
@@ -141,12 +148,12 @@ def test_tables_say_what_the_verdict_says(made: Document) -> None:
     assert flat["none"] == 0.5714  # `dvc exp show` makes a column of each
     lines = tables.summary_markdown(made).splitlines()
     assert len(lines) == 2 + len(MODES)
-    assert {line.count("|") for line in lines} == {8}
+    assert {line.count("|") for line in lines} == {9}
     row = summary.iloc[0]
     shown = f"57.1 ({100 * row['accuracy_low']:.1f} to {100 * row['accuracy_high']:.1f})"
     assert shown in lines[2]
     text = tables.verdict_markdown(made)
-    assert text.startswith(f"**{made.recommendation}.**")
+    assert text.startswith(f"**{made.decision.sentence}.**")
     assert text.count("\n- ") == 6
 
 

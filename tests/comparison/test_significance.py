@@ -1,4 +1,4 @@
-"""Intervals that cover, tests that reject as often as they say, and figures that others compute alike."""
+"""Intervals that cover, swap tests that reject as often as they say, and figures that others compute alike."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from sklearn.svm import SVC
 
 from specnorm.comparison import significance
 from specnorm.comparison.bootstrap import Bootstrap, Interval, bca
-from specnorm.comparison.metrics import METRICS
+from specnorm.comparison.metrics import METRICS, calibration_floor
 from specnorm.comparison.outcomes import Outcomes
-from specnorm.comparison.significance import PairTests
 
 CLASSES = 4
 
@@ -55,14 +54,8 @@ def unclustered(outcomes: Outcomes) -> Outcomes:
     return dataclasses.replace(outcomes, recordings=np.arange(len(outcomes.targets)))
 
 
-def compared(outcomes: Outcomes, one: str, other: str, *, draws: int = 400) -> tuple[Interval, PairTests]:
-    bootstrap = Bootstrap(outcomes, draws=draws)
-    (tests,) = significance.paired_tests(outcomes, bootstrap, [(one, other)], draws=draws)
-    return bootstrap.difference(one, other, "accuracy"), tests
-
-
-def p_of(outcomes: Outcomes, draws: int = 400) -> float:
-    return compared(outcomes, "other", "one", draws=draws)[1].p_permutation
+def difference(outcomes: Outcomes, one: str, other: str, *, draws: int = 400) -> Interval:
+    return Bootstrap(outcomes, draws=draws).difference(one, other, "accuracy")
 
 
 @pytest.fixture
@@ -99,8 +92,10 @@ def test_the_calibration_error_by_hand() -> None:
 def test_a_seed_told_twice_is_no_new_evidence(outcomes: Outcomes) -> None:
     twice = {mode: np.concatenate([rows, rows]) for mode, rows in outcomes.probabilities.items()}
     doubled = dataclasses.replace(outcomes, probabilities=twice)
-    for one, two in zip(*(compared(each, "global", "none") for each in (outcomes, doubled)), strict=True):
-        assert vars(one) == pytest.approx(vars(two), rel=1e-9)
+    one, two = (difference(each, "global", "none") for each in (outcomes, doubled))
+    assert vars(one) == pytest.approx(vars(two), rel=1e-9)
+    p_values = [significance.same_networks(each, "global", "none") for each in (outcomes, doubled)]
+    assert p_values[0] == pytest.approx(p_values[1], rel=1e-9)
 
 
 def test_the_intervals_cover_what_they_say() -> None:
@@ -109,7 +104,7 @@ def test_the_intervals_cover_what_they_say() -> None:
     runs = 150
     covered = 0
     for _ in range(runs):
-        found, _ = compared(simulated(generator, 0.1), "other", "one", draws=300)
+        found = difference(simulated(generator, 0.1), "other", "one", draws=300)
         covered += found.low <= 0.1 <= found.high
     # 150 runs at 95 % give 142.5 and a deviation of 2.7; a cluster bootstrap of 60 is a little short.
     assert 134 <= covered <= 149
@@ -152,25 +147,45 @@ def test_a_null_with_clustered_clips_rejects_as_often_as_it_says_and_clip_by_cli
     generator = np.random.default_rng(1)
     runs = 200
     nulls = [simulated(generator, 0.0, recordings=40, clips=8, spread=0.6) for _ in range(runs)]
-    rejected = sum(p_of(each, 200) < 0.05 for each in nulls)
-    fooled = sum(p_of(unclustered(each), 200) < 0.05 for each in nulls)
+    rejected = sum(significance.same_networks(each, "other", "one") < 0.05 for each in nulls)
+    fooled = sum(significance.same_networks(unclustered(each), "other", "one") < 0.05 for each in nulls)
     # Binomial, 200 runs at 5 %: within 2 to 20 in all but one of a thousand.
     assert stats.binom.ppf(0.0005, runs, 0.05) <= rejected <= stats.binom.ppf(0.9995, runs, 0.05)
     assert fooled > 2 * stats.binom.ppf(0.9995, runs, 0.05)
 
 
-def test_clips_of_their_own_give_mcnemars_exact_test() -> None:
-    """Fisher's 9 discordant pairs of 11: two-sided binomial p."""
-    sums = np.array([1.0] * 9 + [-1.0] * 2 + [0.0] * 30)
-    exact = stats.binomtest(9, 11, 0.5).pvalue
-    # The standard error of 100,000 draws at p = 0.065 is 0.0008.
-    assert significance.permutation_p(sums, draws=100_000, seed=0) == pytest.approx(exact, abs=0.004)
+@pytest.mark.parametrize(("won", "lost"), [(9, 2), (1, 0), (5, 5), (40, 17), (700, 610)])
+def test_clips_of_their_own_give_mcnemars_exact_test(won: int, lost: int) -> None:
+    sums = np.array([1.0] * won + [-1.0] * lost + [0.0] * 30)
+    assert significance.exact_p(sums) == pytest.approx(stats.binomtest(won, won + lost, 0.5).pvalue, rel=1e-12)
 
 
 def test_darwins_plants() -> None:
     """Fisher (1935, section 21): of the 2^15 ways to sign Darwin's differences, 1726 are as far from zero."""
     plants = np.array([49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48], np.float64)
     assert significance.permutation_p(plants, draws=2**15, seed=0) == pytest.approx(1726 / 2**15, rel=1e-12)
+    assert significance.exact_p(plants) == pytest.approx(1726 / 2**15, rel=1e-12)
+
+
+def test_the_exact_law_is_that_of_all_swaps() -> None:
+    generator = np.random.default_rng(8)
+    for _ in range(20):
+        sums = generator.integers(-5, 6, 12).astype(float)
+        assert significance.exact_p(sums) == pytest.approx(significance.permutation_p(sums, draws=2**12), rel=1e-9)
+
+
+def test_only_whole_differences_have_an_exact_law() -> None:
+    with pytest.raises(ValueError, match="whole differences"):
+        significance.exact_p(np.array([0.5, 1.0]))
+
+
+def test_folds_of_one_size_are_exact_and_others_drawn_often_enough(outcomes: Outcomes) -> None:
+    """Two seeds: a clip's difference is a whole number of runs."""
+    by_clip = 2 * (outcomes.right("global") - outcomes.right("none"))
+    sums = np.bincount(outcomes.recordings, by_clip)
+    assert significance.same_networks(outcomes, "global", "none") == significance.exact_p(sums)
+    uneven = dataclasses.replace(outcomes, folds=np.where(np.arange(120) < 8, 1, outcomes.folds))
+    assert significance.same_networks(uneven, "global", "none", pairs=300) > 0
 
 
 def test_the_corrected_t_test_is_the_published_one() -> None:
@@ -193,23 +208,13 @@ def test_holms_correction_is_rs() -> None:
     assert significance.holm([0.6, 0.7]) == [1.0, 1.0]
 
 
-def test_the_detectable_difference_is_found_four_times_of_five() -> None:
-    generator = np.random.default_rng(2)
-    seen = [compared(simulated(generator, 0.0), "other", "one", draws=200) for _ in range(20)]
-    gain = float(np.mean([tests.detectable for _, tests in seen]))
-    runs = 150
-    found = sum(p_of(simulated(generator, gain), 300) < 0.05 for _ in range(runs))
-    # 150 runs at 80 %: a deviation of 4.9 runs, and some for the estimate of the gain itself.
-    assert 105 <= found <= 135
-
-
 def test_modes_that_agree_on_every_clip_are_no_error(outcomes: Outcomes) -> None:
     same = dict.fromkeys(("none", "global"), outcomes.probabilities["none"])
-    found, tests = compared(dataclasses.replace(outcomes, probabilities=same), "global", "none")
+    alike = dataclasses.replace(outcomes, probabilities=same)
+    found = difference(alike, "global", "none")
     assert (found.value, found.low, found.high) == (0, 0, 0)
-    assert (tests.p_permutation, tests.p_adjusted, tests.p_corrected_t) == (1, 1, 1)
-    assert not tests.distinguishable
-    assert np.isnan(tests.detectable)  # nothing varied: the power is unknown, not endless
+    assert significance.same_networks(alike, "global", "none") == 1
+    assert significance.over_folds(alike, "global", "none") == 1
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -237,8 +242,11 @@ def _by_hand(outcomes: Outcomes, mode: str, metric: str, drawn: np.ndarray) -> f
     """Take the drawn recordings' clips one by one, and ask scikit-learn."""
     rows = np.concatenate([np.flatnonzero(outcomes.recordings == recording) for recording in drawn])
     cells = []
-    for probabilities, fold in product(outcomes.probabilities[mode], np.unique(outcomes.folds)):
-        own = rows[outcomes.folds[rows] == fold]
+    folds = (
+        [outcomes.folds] if metric == "calibration_error" else [outcomes.folds == f for f in np.unique(outcomes.folds)]
+    )
+    for probabilities, fold in product(outcomes.probabilities[mode], folds):
+        own = rows[fold[rows] > 0]
         if not len(own):
             continue
         targets, mine = outcomes.targets[own], probabilities[own]
@@ -271,39 +279,15 @@ def test_folds_count_alike_whatever_their_size() -> None:
     folds = np.array([1] * 8 + [2] * 2)
     rows = {"one": np.ones((1, 10), bool), "other": (folds == 1)[None]}
     uneven = dataclasses.replace(made(rows, clips_a_recording=1), folds=folds)
-    found, tests = compared(uneven, "one", "other", draws=200)
-    assert found.value == pytest.approx(0.5)
-    assert tests.p_permutation == 0.5  # two clips differ: both one way in 2 of 4 swaps
+    assert difference(uneven, "one", "other", draws=200).value == pytest.approx(0.5)
+    assert significance.same_networks(uneven, "one", "other") == 0.5  # two clips differ: both one way in 2 of 4 swaps
 
 
 def test_one_recording_is_no_evidence(outcomes: Outcomes) -> None:
     alone = dataclasses.replace(outcomes, recordings=np.zeros(120, np.int64))
-    found, tests = compared(alone, "global", "none")
+    found = difference(alone, "global", "none")
     assert found.low == found.value == found.high
-    assert tests.p_permutation == 1
-    assert np.isnan(tests.detectable)
-
-
-@pytest.mark.parametrize(("pairs", "recordings"), [(1, 6), (15, 10)])
-def test_too_few_recordings_detect_nothing_because_no_swap_could_be_rare_enough(pairs: int, recordings: int) -> None:
-    least = [significance.permutation_p(np.ones(count)) for count in (recordings - 1, recordings)]
-    assert least[0] > 0.05 / pairs >= least[1]
-    assert np.isnan(significance.detectable(0.1, recordings - 1, pairs=pairs))
-    assert significance.detectable(0.1, recordings, pairs=pairs) > 0
-
-
-def test_several_modes_alike_are_told_apart_in_one_comparison_of_twenty_at_most() -> None:
-    """Four modes that differ from recording to recording and not on the whole: six pairs."""
-    generator = np.random.default_rng(6)
-    runs, fooled = 150, 0
-    for _ in range(runs):
-        chance = np.clip(0.5 + generator.normal(0, 0.15, 40) + generator.normal(0, 0.3, (4, 40)), 0, 1)
-        drawn = generator.random((4, 40, 4)) < chance[:, :, None]
-        outcomes = made({f"mode_{index}": rows.reshape(1, -1) for index, rows in enumerate(drawn)})
-        pairs = [(f"mode_{one}", f"mode_{other}") for one in range(4) for other in range(one)]
-        tests = significance.paired_tests(outcomes, Bootstrap(outcomes, draws=50), pairs, draws=600)
-        fooled += any(each.distinguishable for each in tests)
-    assert fooled <= stats.binom.ppf(0.9995, runs, 0.05)
+    assert significance.same_networks(alone, "global", "none") == 1
 
 
 def test_intervals_of_shares_stay_shares() -> None:
@@ -317,7 +301,27 @@ def test_intervals_of_shares_stay_shares() -> None:
             assert 0 <= found.low <= found.value <= found.high <= 1
 
 
-def test_more_pairs_ask_for_larger_differences() -> None:
-    """Normal quantiles for many recordings: 1.960 + 0.842 for one pair, 2.935 + 0.842 for fifteen."""
-    assert significance.detectable(1.0, 10**6) == pytest.approx(1.9600 + 0.8416, abs=1e-3)
-    assert significance.detectable(1.0, 10**6, pairs=15) == pytest.approx(2.9352 + 0.8416, abs=1e-3)
+def test_a_calibrated_model_shows_its_floor_and_no_more() -> None:
+    """Confidences that are kept: on average the calibration error is what its own noise makes it."""
+    generator = np.random.default_rng(7)
+    gaps, levels = [], []
+    for _ in range(60):
+        confidence = generator.uniform(0.3, 1.0, 300)
+        others = (1 - confidence)[:, None] / 3
+        probabilities = np.concatenate([confidence[:, None], np.repeat(others, 3, axis=1)], axis=1)
+        targets = np.where(generator.random(300) < confidence, 0, 1)
+        error = METRICS["calibration_error"].of(probabilities, targets)
+        floor = calibration_floor(probabilities, draws=200)
+        gaps.append(error - floor)
+        levels.append(floor)
+    assert abs(np.mean(gaps)) < 0.01
+    assert np.mean(levels) > 0.03  # or it would be no news
+
+
+def test_the_calibration_error_is_of_all_folds_together(outcomes: Outcomes) -> None:
+    """The mean over small folds would be the larger, by their own noise."""
+    probabilities = outcomes.probabilities["none"]
+    whole = [METRICS["calibration_error"].of(each, outcomes.targets) for each in probabilities]
+    found = Bootstrap(outcomes, draws=50)
+    np.testing.assert_allclose(found.by_cell("none", "calibration_error"), whole, rtol=1e-12)
+    assert len(found.by_cell("none", "accuracy")) == 10

@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from specnorm.comparison.recommendation import recommend, simplest_first
 
-from specnorm.comparison.traits import Traits
+from specnorm.comparison.traits import Traits, simplest_first
 from specnorm.errors import ConfigurationError
-
+from specnorm.params import NormParams
 
 MODES = {
     "none": Traits(0, "identity", "raw", "identity"),

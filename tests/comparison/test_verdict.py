@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from specnorm.comparison import verdict
+from specnorm.comparison import significance, verdict
 from specnorm.comparison.bootstrap import Interval
 from specnorm.comparison.outcomes import Outcomes, gather, held_out_clips
-from specnorm.comparison.significance import PairTests
+from specnorm.comparison.sentences import PairFinding
 from specnorm.comparison.verdict import Verdict
 from specnorm.shards.store import Shards
 from specnorm.training.cells import StoredCell
@@ -80,7 +82,7 @@ def test_a_baseline_that_was_not_compared_gives_way_to_the_simplest(
     found: Outcomes, stored: list[StoredCell], shards: Shards, asked: str, used: str
 ) -> None:
     clips = held_out_clips(stored, shards)
-    decided = verdict.compare(found, clips, simplest=MODES, baseline=asked, draws=100)
+    decided = verdict.compare(found, clips, traits=made_up.TRAITS, params=made_up.compare_params(asked), draws=100)
     assert decided.baseline == used
     assert set(decided.pairs["other"][:3]) == {used}
     assert set(decided.classes["baseline"]) == {used}
@@ -110,43 +112,79 @@ def test_classes_are_the_baselines_gain_and_loss(decided: Verdict, found: Outcom
     assert row["clips"] == own.sum()
 
 
-def interval(value: float, low: float, high: float) -> Interval:
-    return Interval(value, low, high, (high - low) / 4)
+def test_pairs_are_asked_about_or_explored(decided: Verdict) -> None:
+    """Against the baseline, and the raw and standardised waveform of one transform; here the baseline is one end."""
+    asked = decided.pairs.set_index(["one", "other"])["declared"]
+    assert asked[[("waveform", "none"), ("global", "none"), ("channel", "none")]].all()
+    assert not asked[[("global", "waveform"), ("channel", "waveform"), ("channel", "global")]].any()
+    explored = decided.pairs[~decided.pairs["declared"]]
+    assert not explored["distinguishable"].any()
+    assert explored["p_adjusted"].isna().all()
+    assert explored["sentence"].str.contains("was explored, not asked").all()
 
 
-def p_values(p: float, adjusted: float, detectable: float = 0.014) -> PairTests:
-    return PairTests(p, p, adjusted, detectable)
+def test_marks_of_classes_are_corrected_for_their_number(decided: Verdict) -> None:
+    for _, own in decided.classes.groupby("norm"):
+        assert own["p_adjusted"].tolist() == pytest.approx(significance.holm(own["p"].tolist()))
+    assert (decided.classes["marked"] == (decided.classes["p_adjusted"] < 0.05)).all()
+
+
+def test_an_adjusted_p_is_that_of_the_declared_pairs(decided: Verdict) -> None:
+    own = decided.pairs[decided.pairs["declared"]]
+    assert own["p_adjusted"].tolist() == pytest.approx(significance.holm(own["p"].tolist()))
+    for row in own.to_dict("records"):
+        assert row["p"] == decided.variance.p(row["one"], row["other"])
+
+
+def test_chance_is_the_best_guess_that_hears_nothing(decided: Verdict) -> None:
+    assert decided.chance == pytest.approx(3 / 7)  # three of a fold's seven clips are cats
+
+
+def finding(value: float, low: float, high: float, p: float, adjusted: float, **changes: Any) -> PairFinding:
+    made = PairFinding(
+        one="global",
+        other="none",
+        accuracy=Interval(value, low, high, (high - low) / 4),
+        declared=True,
+        p=p,
+        p_adjusted=adjusted,
+        detectable=0.014,
+        runs_known=True,
+    )
+    return dataclasses.replace(made, **changes)
 
 
 def test_the_sentences() -> None:
-    say = verdict.sentence
-    assert say("global", "none", interval(0.019, 0.006, 0.031), p_values(0.002, 0.004)) == (
-        "global beats none by 1.9 points, 95 % interval 0.6 to 3.1, adjusted p 0.004"
+    over = "over recordings and training runs"
+    assert finding(0.019, 0.006, 0.031, 0.002, 0.004).sentence(tested=6) == (
+        f"global beats none by 1.9 points, 95 % interval 0.6 to 3.1 {over}, adjusted p 0.004"
     )
-    assert say("global", "none", interval(-0.019, -0.031, -0.006), p_values(0.0001, 0.0002)) == (
-        "none beats global by 1.9 points, 95 % interval 0.6 to 3.1, adjusted p below 0.001"
+    assert finding(-0.019, -0.031, -0.006, 0.0001, 0.0002).sentence(tested=6) == (
+        f"none beats global by 1.9 points, 95 % interval 0.6 to 3.1 {over}, adjusted p < 0.001"
     )
-    assert say("global", "none", interval(-0.002, -0.012, 0.009), p_values(0.8, 1)) == (
-        "global and none are not distinguishable: the interval is -1.2 to 0.9 points, and this design sees differences "
-        "of 1.4 or more"
+    power = "and this design finds differences of 1.4 in four of five cases"
+    assert finding(-0.002, -0.012, 0.009, 0.8, 1).sentence(tested=6) == (
+        f"global and none are not distinguishable: the interval is -1.2 to 0.9 points {over}, {power}"
     )
-    assert say("global", "none", interval(0.013, 0.001, 0.025), p_values(0.03, 0.18), 6) == (
+    assert finding(0.013, 0.001, 0.025, 0.03, 0.18).sentence(tested=6) == (
         "global and none are not distinguishable (p 0.03, 0.18 after correction for 6 pairs): the interval of this "
-        "pair alone is 0.1 to 2.5 points, and this design sees differences of 1.4 or more"
+        f"pair alone is 0.1 to 2.5 points {over}, {power}"
     )
-    assert say("global", "none", interval(0, 0, 0), p_values(1, 1, math.nan)) == (
+    assert finding(0, 0, 0, 1, 1, detectable=math.nan).sentence(tested=6) == (
         "global and none are not distinguishable: no source recording tells them apart"
     )
-    assert say("global", "none", interval(0.1, 0.1, 0.1), p_values(1, 1, math.nan)) == (
-        "global and none are not distinguishable: these are too few source recordings to tell any difference"
+    assert finding(0.02, 0.01, 0.03, math.nan, math.nan, declared=False).sentence(tested=6) == (
+        f"global less none was explored, not asked: +2.0 points, 95 % interval 1.0 to 3.0 points {over}"
     )
+    alone = finding(0.02, 0.01, 0.03, 1, 1, detectable=math.nan, runs_known=False).sentence(tested=1)
+    assert alone.startswith("global and none cannot be told apart by one run of one fold: the interval 1.0 to 3.0 ")
 
 
 def test_equal_differences_are_shown_alike() -> None:
     """Five clips of 400 are 1.25 points either way, whatever float64 makes of it."""
     up, down = 0.8050 - 0.7925, 0.7800 - 0.7925
     shown = [
-        verdict.sentence("a", "b", interval(value, value, value), p_values(0.001, 0.002)).split(" by ")[1].split()[0]
+        finding(value, value - 0.001, value + 0.001, 0.001, 0.002).sentence(tested=1).split(" by ")[1].split()[0]
         for value in (up, down)
     ]
     assert shown[0] == shown[1]

@@ -60,7 +60,7 @@ PARAMS: dict[str, Any] = {
         "precision": "fp32",
         "memory_gb": None,
     },
-    "compare": {"baseline": "none", "incomplete_folds": "refuse"},
+    "compare": {"baseline": "none", "incomplete_folds": "refuse", "margin": 0.01, "sure": 0.8, "sounds": 12},
     "tracking": {"experiment": "crash", "required": False},
 }
 

@@ -74,10 +74,10 @@ def _without(*names: str) -> Callable[[Any], None]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_without("recommended"), r"recommended: Field required"),
+        (_without("decision"), r"decision: Field required"),
         (_without("modes", "1", "accuracy", "low"), r"modes\.1\.accuracy\.low: Field required"),
         (_without("pairs", "0", "sentence"), r"pairs\.0\.sentence: Field required"),
-        (lambda values: values.update(format=9), r"format: .*1"),
+        (lambda values: values.update(format=9), r"format: .*2"),
         (lambda values: values["dataset"].update(clips="many"), r"dataset\.clips: .*integer"),
         (lambda values: values.update(pairs=None), r"pairs: .*"),
     ],

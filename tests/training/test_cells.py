@@ -87,7 +87,9 @@ def test_eleven_classes_keep_their_order(tmp_path: Path) -> None:
     result = made_up.result(np.array([0]), 1)
     wide = torch.arange(11.0)[None] / 55
     clips = Clips((np.zeros((1, 1, 2, 2), np.float32),), torch.tensor([10]), ["a"])
-    cells.write(tmp_path, cells.Result(result.model, result.history, wide, [], "resident"), clips, ORIGIN, RUN)
+    cells.write(
+        tmp_path, cells.Result(result.model, result.history, wide, [], "resident", "running"), clips, ORIGIN, RUN
+    )
     np.testing.assert_allclose(cells.read(tmp_path).probabilities[0], np.arange(11) / 55, rtol=1e-6)  # float32
 
 
