@@ -59,7 +59,7 @@ def files(
         **{f"{name}.csv": spreadsheet.csv(frame) for name, frame in frames.items()},
         **{f"{FIGURES}/{name}.svg": svg for name, svg in drawn.items()},
         TABLE: visible(tables.markdown(document, checked.cells)),
-        "summary.json": json_text(tables.flat(summary)),
+        "accuracy.json": json_text(tables.flat(summary)),
         VERDICT: document.to_json(),
         REPORT: page.render(
             document,

@@ -11,7 +11,6 @@ from specnorm.comparison.metrics import METRICS, points
 from specnorm.report.plain import plain
 
 _PARTS = {"mean": "mean", "deviation": "sd", "low": "low", "high": "high"}  # the verdict's words and those shown
-_FLAT = ("accuracy_mean", "accuracy_sd", "accuracy_low", "accuracy_high", "f1_macro_mean", "log_loss_mean")
 
 
 def numbers(mode: Mode) -> dict[str, float | None]:
@@ -30,12 +29,10 @@ def summary(document: Document) -> pd.DataFrame:
     return pd.concat([names, values], axis=1)
 
 
-def flat(table: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """:func:`summary` as one small mapping a mode, for ``dvc metrics`` and ``dvc exp show``."""
-    return {
-        str(row["norm"]): {name: round(float(row[name]), 6) for name in _FLAT if math.isfinite(row[name])}
-        for row in table.to_dict("records")
-    }
+def flat(table: pd.DataFrame) -> dict[str, float]:
+    """Mean accuracy by mode, for ``dvc metrics`` and ``dvc exp show``: a column a mode, as few as a terminal holds."""
+    rows = zip(table["norm"], table["accuracy_mean"], strict=True)
+    return {str(norm): round(float(mean), 4) for norm, mean in rows if math.isfinite(mean)}
 
 
 def markdown(document: Document, cells: pd.DataFrame) -> str:

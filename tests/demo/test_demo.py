@@ -100,7 +100,10 @@ def test_it_ends_with_its_table_and_what_to_type_next(demo: tuple[Project, str])
     summary = pd.read_csv(project.root / "data/comparison/summary.csv")
     for row in summary.itertuples():
         assert f"{points(row.accuracy_mean):.1f} ({points(row.accuracy_low):.1f} to" in end
-    assert "dvc exp run -S experiment=demo -S norm=global" in end
+    assert output.count("## Verdict") == 1
+    assert "dvc exp run --temp -S experiment=demo -S norm=" in end
+    assert "No file hash info" not in output
+    assert "\ncell 12 of 12 (" in output
     for line in end.partition("What was made")[2].partition("params.yaml")[0].splitlines():
         if line.strip():
             assert Path(project.root, line.split()[0]).exists(), line

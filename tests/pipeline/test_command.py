@@ -25,6 +25,7 @@ COMMANDS = {
     "pipeline.graph": "dvc",
     "pipeline.next": "pydantic",
     "pipeline.parallel": "hydra",
+    "pipeline.quiet_dvc": "dvc",
     "specnorm summary": "pandas",
 }
 HOSTILE = "\x1b[31m\x9b2J\u202egnp"

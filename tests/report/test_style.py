@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import xml.etree.ElementTree as ET
 
@@ -148,14 +147,3 @@ def test_drawing_leaves_the_callers_settings() -> None:
 
 def test_the_three_for_notebooks_are_there() -> None:
     assert all(callable(getattr(sound, name)) for name in ("show_waveform", "show_spectrogram", "show_statistics"))
-
-
-def test_dvc_draws_modes_in_the_same_colours() -> None:
-    template = json.loads((ROOT / ".dvc/plots/curves_by_mode.json").read_text())
-    scale = template["spec"]["encoding"]["color"]["scale"]
-    assert scale["domain"]["unionWith"] == list(style.COLOURS)
-    # What a mode of one's own gets depends on its family, which DVC's tables do not hold; there it is on its own.
-    others = style.colours({f"{index:02}": f"{index:02}" for index in range(14)})
-    assert scale["range"] == [*style.COLOURS.values(), *others.values()]
-    confusion = json.loads((ROOT / ".dvc/plots/confusion_by_mode.json").read_text())
-    assert confusion["facet"]["column"]["sort"] == list(style.COLOURS)
