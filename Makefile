@@ -60,7 +60,8 @@ bench-gpu: ## the same on a GPU, with this Python's own packages (no network)
 wheels: $(READY) ## collect what bench-gpu needs beside torch, for a machine without a network
 	python -m benchmarks.wheels
 
-ui: $(READY) ## open the MLflow UI on http://127.0.0.1:5000 (PORT=n)
+ui: $(READY) ## serve the MLflow UI, and say where in it the runs are (PORT=n)
+	-@python -m pipeline.ui --port $(PORT)
 	mlflow ui --backend-store-uri sqlite:///mlflow.db --workers 1 --port $(PORT)
 
 track: $(READY) ## mirror the results into MLflow again

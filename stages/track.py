@@ -1,4 +1,4 @@
-"""Mirror the results into MLflow, once each, and register the recommended mode's model there.
+"""Mirror the results into MLflow, once each, and register models there.
 
 Reads `data/cells/`, `data/comparison/`, `data/statistics/` and `data/normalizers/`; writes nothing but the MLflow
 store: `mlflow.db` in the repository, or wherever `MLFLOW_TRACKING_URI` says. Run it with `python -m stages.track`.
@@ -19,16 +19,23 @@ from specnorm.errors import ResourceError
 from specnorm.params import Params
 from specnorm.tracking import marks
 from specnorm.tracking.place import Store
+from specnorm.tracking.recorded import MovedError
 
 if TYPE_CHECKING:
     from specnorm.training.cells import StoredCell
+
+_AGAIN = "The results are safe in data/, and the next `dvc repro` tries again"
+_MOVED = (
+    "This clone was moved or copied. Remove mlflow.db and mlartifacts/ from it, and `make track` fills them anew with "
+    "the results in data/"
+)
 
 
 def work(params: Params, parsed: argparse.Namespace) -> None:
     try:
         _mirror(params, parsed)
     except ResourceError as error:  # a warning, unless tracking is required
-        hint = "The results are safe in data/, and the next `dvc repro` tries again"
+        hint = _MOVED if isinstance(error, MovedError) else _AGAIN
         failure = ResourceError(str(error), hint=hint)
         if params.tracking.required:
             raise failure from error

@@ -92,6 +92,8 @@ class TrackingParams(Strict):
 
     experiment: Annotated[str, Field(min_length=1)]
     required: bool  # an unreachable store is an error instead of a warning
+    # Whose are registered: the recommended mode's, or each one's. The champion is the recommended one either way.
+    models: Literal["recommended", "all"]
 
 
 class Params(Strict):

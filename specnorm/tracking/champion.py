@@ -1,4 +1,4 @@
-"""The recommended mode's model in MLflow's registry: waveforms in, probabilities out, under the alias ``champion``."""
+"""Modes' models in MLflow's registry, waveforms in, probabilities out; the recommended one's alias is ``champion``."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import json
 import re
 import tempfile
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow.pytorch
 import numpy as np
 import torch
-from mlflow.entities import Experiment, LoggedModel, LoggedModelOutput
+from mlflow.entities import Experiment, LoggedModel, LoggedModelOutput, Run
 from mlflow.models import Model, ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
 
 from specnorm.classifier.module import Classifier
-from specnorm.comparison.document import Document, cells_digest
+from specnorm.comparison.document import cells_digest
 from specnorm.errors import ResourceError
 from specnorm.files import fingerprint
 from specnorm.tracking.content import cell_fingerprint, mode_fingerprint
@@ -38,48 +38,90 @@ class ExportError(ResourceError):
     """The model is none that can be exported; a later attempt at the same one will not do better."""
 
 
-def register(store: Store, finished: Finished) -> str | None:
-    """Register the recommended mode's model, and let the alias name it; returns its URI.
+@dataclass(frozen=True)
+class Registered:
+    """Models in the registry.
 
-    The model is that of the mode's first cell in the protocol: its first fold with its first seed. The cell with the
+    Args:
+        name: of all of them.
+        versions: by the mode.
+        champion: the mode whose model the alias now names; ``None`` leaves it where it was.
+    """
+
+    name: str
+    versions: dict[str, str]
+    champion: str | None
+
+
+def register(store: Store, finished: Finished) -> Registered | None:
+    """Register the recommended mode's model, or every mode's, and let the alias name the recommended one.
+
+    A mode's model is that of its first cell in the protocol: its first fold with its first seed. The cell with the
     best held-out accuracy would be a choice by test data, and what its accuracy promises would not be kept.
 
     A version is made only where none of the same content is there; one that has lost its files gets them back. Where
-    nothing is decided (several modes may be the best, one alone was compared with nothing, nothing was learned),
-    nothing is registered, the alias stays where it is, and the result is ``None``.
+    nothing is decided (several modes may be the best, one alone was compared with nothing) no mode is recommended, and
+    the alias stays where it is. Where nothing was learned no mode's model is worth a version.
 
     Args:
         store: holds the runs of these results.
         finished: the results; a classifier is made only for what is missing.
 
+    Returns:
+        What is in the registry, ``None`` where nothing of these results is to be.
+
     Raises:
         ResourceError: the store cannot be reached or written.
-        ExportError: the model is none that can be exported.
+        ExportError: a model is none that can be exported; the others are registered.
     """
-    if finished.results.verdict.recommended is None:
+    verdict = finished.results.verdict
+    wanted = _wanted(finished)
+    if not wanted:
         return None
     data = finished.dataset
     name = re.sub(r"[^\w .-]", "-", f"{store.experiment}-{data}-classifier")  # fit for a name and for a query
+    versions, failures = {}, []
     with opened(store) as (client, experiment):
         if not client.search_registered_models(f"name = '{name}'"):
             client.create_registered_model(name, description=f"Waveforms of {data} in, class probabilities out")
-        version = _version(client, experiment, name, finished)
-        if str(client.get_registered_model(name).aliases.get(ALIAS)) != version:
-            client.set_registered_model_alias(name, ALIAS, version)
-    return f"models:/{name}@{ALIAS}"
+        for norm in wanted:
+            try:
+                versions[norm] = _version(client, experiment, name, finished, norm)
+            except ExportError as error:
+                failures.append(error)
+        champion = verdict.recommended if verdict.recommended in versions else None
+        if champion and str(client.get_registered_model(name).aliases.get(ALIAS)) != versions[champion]:
+            client.set_registered_model_alias(name, ALIAS, versions[champion])
+    if failures:
+        raise failures[0]
+    return Registered(name, versions, champion)
 
 
-def _version(client: MlflowClient, experiment: Experiment, name: str, finished: Finished) -> str:
-    """The number of the version with the first cell's model, which is made where there is none."""
+def _wanted(finished: Finished) -> list[str]:
+    """The modes whose models are to be in the registry."""
     verdict = finished.results.verdict
-    assert verdict.recommended is not None
-    cell, classes = finished.of_mode(verdict.recommended)[0], list(verdict.dataset.classes)
+    if verdict.decision.state == "nothing learned":
+        return []
+    if finished.params["tracking"]["models"] == "all":
+        return [mode.norm for mode in verdict.modes]
+    return [] if verdict.recommended is None else [verdict.recommended]
+
+
+def _version(client: MlflowClient, experiment: Experiment, name: str, finished: Finished, norm: str) -> str:
+    """The number of the version with the mode's first cell's model, which is made where there is none."""
+    verdict = finished.results.verdict
+    cell, classes = finished.of_mode(norm)[0], list(verdict.dataset.classes)
     mark = fingerprint(["champion", MODEL_LAYOUT, cells_digest([cell]), classes])
-    parent = mode_fingerprint(verdict.mode(cell.key.norm))
-    runs = [runs_with(client, experiment, each)[0].info.run_id for each in (cell_fingerprint(parent, cell), parent)]
+    parent = mode_fingerprint(verdict.mode(norm))
+    runs = [runs_with(client, experiment, each)[0] for each in (cell_fingerprint(parent, cell), parent)]
     known = client.search_model_versions(f"name = '{name}' and tags.`{FINGERPRINT}` = '{mark}'")
     if known:
         _restore(client, experiment, mark, finished, cell)
+        _link(client, runs, str(known[0].model_id))
+        # One mode alone has nothing to add to what a comparison said of its model.
+        told = _description(cell, finished)
+        if len(verdict.modes) > 1 and known[0].description != told:
+            client.update_model_version(name, known[0].version, told)
         return str(known[0].version)
     classifier = finished.classifier(cell)
     model = _logged(client, experiment, runs, mark, classifier, _metadata(finished, cell, classifier))
@@ -87,9 +129,9 @@ def _version(client: MlflowClient, experiment: Experiment, name: str, finished: 
         name,
         # The model's place and not its URI, which MLflow looks up in the process's global store.
         source=model.artifact_location,
-        run_id=runs[0],
+        run_id=runs[0].info.run_id,
         tags={**asdict(cell.key), "classes": json.dumps(classes, ensure_ascii=False), FINGERPRINT: mark},
-        description=_description(cell, classifier, verdict),
+        description=_description(cell, finished),
         model_id=model.model_id,
         await_creation_for=0,  # not minutes
     )
@@ -117,7 +159,7 @@ def _metadata(finished: Finished, cell: StoredCell, classifier: Classifier) -> d
 def _logged(
     client: MlflowClient,
     experiment: Experiment,
-    runs: list[str],
+    runs: list[Run],
     mark: str,
     classifier: Classifier,
     metadata: dict[str, Any],
@@ -126,12 +168,18 @@ def _logged(
     for left in client.search_logged_models([experiment.experiment_id], f"tags.`{FINGERPRINT}` = '{mark}'"):
         client.delete_logged_model(left.model_id)
     model = client.create_logged_model(
-        experiment.experiment_id, "classifier", source_run_id=runs[0], tags={FINGERPRINT: mark}
+        experiment.experiment_id, "classifier", source_run_id=runs[0].info.run_id, tags={FINGERPRINT: mark}
     )
     _upload(client, model, classifier, metadata)
-    for run_id in runs:
-        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+    _link(client, runs, model.model_id)
     return client.finalize_logged_model(model.model_id, "READY")
+
+
+def _link(client: MlflowClient, runs: list[Run], model_id: str) -> None:
+    """Let runs name the model as theirs; those with new figures of the same cells do not yet."""
+    for run in runs:
+        if run.outputs is None or model_id not in [output.model_id for output in run.outputs.model_outputs]:
+            client.log_outputs(run.info.run_id, [LoggedModelOutput(model_id, step=0)])
 
 
 def _upload(client: MlflowClient, model: LoggedModel, classifier: Classifier, metadata: dict[str, Any]) -> None:
@@ -175,11 +223,12 @@ def _save(place: Path, model: LoggedModel, classifier: Classifier, metadata: dic
     described.save(str(place / "MLmodel"))
 
 
-def _description(cell: StoredCell, classifier: Classifier, verdict: Document) -> str:
-    front_end = classifier.front_end.params
+def _description(cell: StoredCell, finished: Finished) -> str:
+    verdict, front_end = finished.results.verdict, finished.front_end
     key, accuracy, clips = cell.key, cell.metrics["accuracy"], cell.metrics["clips"]
+    place = "the recommended one" if key.norm == verdict.recommended else "one"
     return (
-        f"Normalisation mode **{key.norm}**, the recommended one of: {verdict.title}. {verdict.decision.sentence}.\n\n"
+        f"Normalisation mode **{key.norm}**, {place} of: {verdict.title}. {verdict.decision.sentence}.\n\n"
         f"Trained with fold {key.fold} held out, seed {key.seed}: the cell that stands first in the protocol, "
         "not the one with the best accuracy, which would be a choice by test data. "
         f"Accuracy on the {clips} clips of fold {key.fold}: {accuracy:.4f}.\n\n"

@@ -17,16 +17,32 @@ from specnorm.files import fingerprint
 from specnorm.params import NormParams
 from specnorm.report.style import colours
 from specnorm.report.tables import numbers
+from specnorm.tracking import spans
 from specnorm.tracking.finished import Finished
 from specnorm.tracking.marks import RUN_LAYOUT
+from specnorm.tracking.spans import Span
 from specnorm.training.cells import StoredCell
 
 PARENT = "mlflow.parentRunId"
 EXPERIMENT = "dvc.experiment"
 
+_DIGITS = 6  # of a mode's scores: MLflow's lists show every one that there is
 _DIGEST_LENGTH = 36  # the most that MLflow takes of a data set's digest
 _OTHERS = ("norm", "protocol", "compare", "tracking")  # parameters that are not, or not so, a single run's
-_CURVES = {"train_loss": "train/loss", "valid_loss": "valid/loss", "valid_accuracy": "valid/accuracy"}
+
+CURVES = {"train_loss": "train/loss", "valid_loss": "valid/loss", "valid_accuracy": "valid/accuracy"}
+# MLflow lists what it compares by name, so the accuracy's interval is named for standing behind it. Of the other
+# figures the means are here; their intervals are in the tables and on the page, or each would be a chart of one bar.
+ACCURACY, ACCURACY_FROM, ACCURACY_TO = "cv/accuracy_mean", "cv/accuracy_mean_from", "cv/accuracy_mean_to"
+SCORES = {
+    ACCURACY: "accuracy_mean",
+    ACCURACY_FROM: "accuracy_low",
+    ACCURACY_TO: "accuracy_high",
+    "cv/calibration_error_mean": "calibration_error_mean",
+    "cv/f1_macro_mean": "f1_macro_mean",
+    "cv/log_loss_mean": "log_loss_mean",
+}
+TEST = {"accuracy": "test/accuracy", "loss": "test/loss"}  # a cell's
 
 
 @dataclass(frozen=True)
@@ -35,9 +51,10 @@ class Run:
 
     name: str
     fingerprint: str
+    span: Span
     params: dict[str, Any]
     tags: dict[str, str]
-    metrics: list[tuple[str, float, int]]  # name, value, step
+    metrics: list[tuple[str, float, int]]  # name, value, step; MLflow shows them in this order, and draws the first
     datasets: list[DatasetInput]
     artifacts: dict[str, Path] = field(default_factory=dict)  # the folder that a file goes to
 
@@ -45,17 +62,19 @@ class Run:
 def mode_run(mode: Mode, finished: Finished) -> Run:
     """A mode's: what is the same in its cells, and the means of the rest."""
     norm, cells = mode.norm, finished.of_mode(mode.norm)
-    scores = {f"cv/{name}": value for name, value in numbers(mode).items() if value is not None}
+    found = numbers(mode)
+    scores = {shown: found[name] for shown, name in SCORES.items()}
     histories = pd.concat([cell.history for cell in cells]).groupby("epoch", as_index=False)
     clips = finished.results.verdict.dataset.clips
     return Run(
         name=norm,
         fingerprint=mode_fingerprint(mode),
+        span=spans.of_cells(cells),
         params=_settings(norm, cells, finished) | {"fold": "all", "seed": "all"},
         tags=finished.tags | {"kind": "mode", "mlflow.runColor": colour(norm, finished)},
         metrics=[
-            *_curves(histories[list(_CURVES)].mean(skipna=False)),
-            *((name, float(value), 0) for name, value in scores.items()),
+            *((name, round(float(value), _DIGITS), 0) for name, value in scores.items() if value is not None),
+            *_curves(histories[list(CURVES)].mean(skipna=False)),
         ],
         datasets=[_dataset(finished.dataset, clips, "cross-validation", finished)],
     )
@@ -69,12 +88,12 @@ def cell_run(cell: StoredCell, parent: Run, parent_id: str, finished: Finished) 
     return Run(
         name=str(cell.key),
         fingerprint=cell_fingerprint(parent.fingerprint, cell),
+        span=spans.of_cell(cell),
         params=parent.params | _facts([cell]) | {"fold": cell.key.fold, "seed": cell.key.seed},
         tags=parent.tags | {"kind": "cell", PARENT: parent_id},
         metrics=[
+            *((shown, cell.metrics[name], 0) for name, shown in TEST.items()),
             *_curves(cell.history),
-            ("test/accuracy", cell.metrics["accuracy"], 0),
-            ("test/loss", cell.metrics["loss"], 0),
         ],
         datasets=[
             _dataset(f"{name}-without-fold{cell.key.fold}", clips - held_out, "training", finished),
@@ -106,10 +125,10 @@ def _settings(norm: str, cells: list[StoredCell], finished: Finished) -> dict[st
     own = {mode: _flat({"mode": values}) for mode, values in finished.params["norm"].items()}
     every = dict.fromkeys((name for values in own.values() for name in values), "")
     return {
-        **_flat({name: value for name, value in finished.params.items() if name not in _OTHERS}),
         "norm": norm,
         **every,
         **own[norm],
+        **_flat({name: value for name, value in finished.params.items() if name not in _OTHERS}),
         "dataset.digest": finished.results.verdict.dataset.digest,
         "spectrogram.fingerprint": cells[0].metrics["front_end"],
         "git.commit": finished.tags["mlflow.source.git.commit"],
@@ -120,17 +139,18 @@ def _settings(norm: str, cells: list[StoredCell], finished: Finished) -> dict[st
 
 def _facts(cells: list[StoredCell]) -> dict[str, str]:
     """How cells were run; where they differ, all that there was."""
-    return {
+    facts = {
         f"run.{name}": ", ".join(sorted({str(cell.run[name]) for cell in cells if name in cell.run}))
         for name in ("device", "device_name", "precision", "torch", "python")
     }
+    return facts | {"run.times": spans.of_cells(cells).known}
 
 
 def _curves(history: pd.DataFrame) -> list[tuple[str, float, int]]:
     return [
         (curve, float(row[name]), int(row["epoch"]))
         for row in history.to_dict("records")
-        for name, curve in _CURVES.items()
+        for name, curve in CURVES.items()
     ]
 
 

@@ -42,6 +42,12 @@ class Finished:
         """What to call the data set."""
         return naming.dataset_name(TypeAdapter(DatasetParams).validate_python(self.params["dataset"]))
 
+    @property
+    def front_end(self) -> SpectrogramParams:
+        """What made the spectrograms."""
+        found: SpectrogramParams = TypeAdapter(SpectrogramParams).validate_python(self.params["spectrogram"])
+        return found
+
     def of_mode(self, norm: str) -> list[StoredCell]:
         """A mode's cells."""
         return [cell for cell in self.cells if cell.key.norm == norm]
@@ -52,8 +58,7 @@ class Finished:
         Raises:
             IntegrityError: a file is damaged, or they do not belong together.
         """
-        front_end = TypeAdapter(SpectrogramParams).validate_python(self.params["spectrogram"])
-        return module.load(cell, self.sources(cell)["normalizer"], front_end)
+        return module.load(cell, self.sources(cell)["normalizer"], self.front_end)
 
     def check(self) -> None:
         """Hold the comparison to the cells.

@@ -7,18 +7,17 @@ there is none, or any doubt, MLflow is asked, and adds nothing that is there.
 from __future__ import annotations
 
 import os
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from specnorm import files
 from specnorm.errors import ResourceError
 from specnorm.tracking.place import Store
+from specnorm.tracking.recorded import recorded, refuse_moved
 
 # Of what a run and a model's version hold: raise it with any change, so that what has the old layout is left and
 # written anew.
-RUN_LAYOUT = 2
+RUN_LAYOUT = 3
 MODEL_LAYOUT = 1
 
 NOTES, NOTE = "notes", "note.json"  # of results that a store lacks: a folder each, with this file
@@ -38,6 +37,7 @@ def write(folder: Path, store: Store, manifest: Path, params: dict[str, Any], ex
     Raises:
         OSError: the manifest cannot be read.
         ResourceError: the mark cannot be written.
+        MovedError: the store was made in another place.
     """
     identity = _identity(store)
     if identity is not None:
@@ -74,16 +74,17 @@ def _mark(folder: Path, store: Store, manifest: Path, params: dict[str, Any], ex
 
 
 def _identity(store: Store) -> str | None:
-    """What tells a local store's experiment from one that was made anew, where it can be told."""
+    """What tells a local store's experiment from one that was made anew, where it can be told.
+
+    Raises:
+        MovedError: it was made in another place.
+    """
     if store.database is None or store.artifacts is None:
         return None if store.uri.startswith((".", "/", "file:")) else "a server's"  # a folder may be gone
     if not store.artifacts.is_dir():
         return None
-    # MLflow's own table. Should it have another form one day, then there are no marks, and MLflow is asked each time.
-    query = "SELECT experiment_id, creation_time FROM experiments WHERE name = ? AND lifecycle_stage = 'active'"
-    try:
-        with closing(sqlite3.connect(f"{store.database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            found = connection.execute(query, (store.experiment,)).fetchone()
-    except sqlite3.Error:
+    found = recorded(store)
+    if found is None:
         return None
-    return None if found is None else " ".join(map(str, found))
+    refuse_moved(store, found.location)
+    return f"{found.number} {found.created}"

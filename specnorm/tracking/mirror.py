@@ -12,7 +12,7 @@ from specnorm import files
 from specnorm.errors import IntegrityError, ResourceError
 from specnorm.report.results import MANIFEST
 from specnorm.tracking import marks, notes
-from specnorm.tracking.champion import ExportError, register
+from specnorm.tracking.champion import ALIAS, ExportError, register
 from specnorm.tracking.content import EXPERIMENT
 from specnorm.tracking.finished import Finished
 from specnorm.tracking.place import Store
@@ -39,7 +39,7 @@ def mirror(store: Store, finished: Finished, folder: Path, say: Callable[[str], 
     Raises:
         IntegrityError: the comparison is not one of these cells.
         ResourceError: the store cannot be reached or written.
-        ExportError: the runs are there, but the recommended mode's model cannot be exported.
+        ExportError: the runs are there, but a model cannot be exported.
     """
     try:
         with _alone(folder / "mlflow.lock", say):
@@ -75,10 +75,16 @@ def _bring(store: Store, finished: Finished, say: Callable[[str], None]) -> None
         synced = sync(store, finished)
     mended = f", {synced.mended} of them with lost files given back" if synced.mended else ""
     say(f"MLflow experiment {store.experiment}: {synced.added} runs added, {synced.known} there before{mended}")
-    with _told("the recommended mode's model not registered in MLflow"):
+    with _told("a model not registered in MLflow"):
         registered = register(store, finished)
-    state = finished.results.verdict.decision.state
-    say(f"The recommended mode's model: {registered}" if registered else f"No model registered: {state}")
+    if registered is None:
+        say(f"No model registered, and the champion stays: {finished.results.verdict.decision.state}")
+        return
+    if registered.champion is None or len(registered.versions) > 1:
+        versions = ", ".join(f"{version} {norm}" for norm, version in registered.versions.items())
+        say(f"Models: versions of models:/{registered.name}: {versions}")
+    if registered.champion is not None:
+        say(f"The recommended mode's model: models:/{registered.name}@{ALIAS}")
 
 
 def _catch_up(store: Store, folder: Path, say: Callable[[str], None]) -> bool:

@@ -10,6 +10,8 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
 from specnorm.datasets.urls import visible_url
 from specnorm.errors import ResourceError
 
+VIEW = "specnorm"  # what the link to an experiment's page calls the way that it is shown
+
 _SQLITE = "sqlite:///"
 _HIDDEN = "***"
 
@@ -67,6 +69,11 @@ class Store:
             text = re.sub(re.escape(secret).join(bounds), _HIDDEN, text)
         home = str(Path.home())
         return text if home == "/" else re.sub(rf"(?<![\w.-]){re.escape(home)}(?![\w.-])", "~", text)
+
+
+def page(number: str) -> str:
+    """The address of an experiment's page below the UI's own: its training runs, shown as the tracking left it."""
+    return f"#/experiments/{number}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
 
 
 def _database(uri: str) -> Path | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -17,7 +16,7 @@ from specnorm.comparison.document import Mode
 from specnorm.files import fingerprint, sha256_file
 from specnorm.report.results import FIGURES, MANIFEST, REPORT
 from specnorm.report.tables import summary
-from specnorm.tracking import shown
+from specnorm.tracking import shown, view
 from specnorm.tracking.content import EXPERIMENT, PARENT, Run, cell_run, colour, mode_run
 from specnorm.tracking.finished import Finished
 from specnorm.tracking.marks import RUN_LAYOUT
@@ -55,6 +54,8 @@ def sync(store: Store, finished: Finished) -> Synced:
     verdict = finished.results.verdict
     added = known = mended = 0
     with opened(store) as (client, experiment):
+        if experiment.tags.get(view.TAG) != view.state():
+            client.set_experiment_tag(experiment.experiment_id, view.TAG, view.state())
         if len(verdict.modes) > 1 or _NOTE not in experiment.tags:
             client.set_experiment_tag(experiment.experiment_id, _NOTE, shown.summary(verdict))
         for mode in verdict.modes:
@@ -78,12 +79,13 @@ def _ensure(client: MlflowClient, experiment: Experiment, wanted: Run) -> tuple[
             return str(run.info.run_id), False
         client.delete_run(run.info.run_id)
     tags = wanted.tags | {FINGERPRINT: wanted.fingerprint, _EXPERIMENTS: wanted.tags[EXPERIMENT]}
-    run = client.create_run(experiment.experiment_id, run_name=wanted.name, tags=tags)
-    now = int(1000 * time.time())
+    began, ended = (_milliseconds(moment) for moment in (wanted.span.began, wanted.span.ended))
+    run = client.create_run(experiment.experiment_id, began, tags, wanted.name)
+    epochs = max(step for _, _, step in wanted.metrics)
     client.log_batch(
         run.info.run_id,
         metrics=[
-            Metric(name, value, now + step, step)
+            Metric(name, value, _milliseconds(wanted.span.at(step, epochs)) if step else ended, step)
             for name, value, step in wanted.metrics
             if math.isfinite(value)  # MLflow's database would turn an infinity into 1.8e308
         ],
@@ -93,8 +95,12 @@ def _ensure(client: MlflowClient, experiment: Experiment, wanted: Run) -> tuple[
     client.log_inputs(run.info.run_id, wanted.datasets)
     for folder, path in wanted.artifacts.items():
         client.log_artifact(run.info.run_id, str(path), folder)
-    client.set_terminated(run.info.run_id)  # last: a run without it is rewritten
+    client.set_terminated(run.info.run_id, end_time=ended)  # last: a run without it is rewritten
     return str(run.info.run_id), True
+
+
+def _milliseconds(moment: float) -> int:
+    return int(1000 * moment)
 
 
 def _revisit(client: MlflowClient, run_id: str, tags: dict[str, str], wanted: Run) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from specnorm.errors import ResourceError
 from specnorm.tracking.place import Store
+from specnorm.tracking.recorded import refuse_moved
 
 FINGERPRINT = "specnorm.fingerprint"
 
@@ -29,6 +30,7 @@ def opened(store: Store) -> Iterator[tuple[MlflowClient, Experiment]]:
 
     Raises:
         ResourceError: the store cannot be reached, read or written, now or anywhere in the block.
+        MovedError: it was made in another place.
     """
     where = store.shown
     with _log_lines(store):
@@ -67,6 +69,7 @@ def _probe(path: Path) -> None:
 def _experiment(client: MlflowClient, store: Store) -> Experiment:
     found = client.get_experiment_by_name(store.experiment)
     if found is not None:
+        refuse_moved(store, found.artifact_location)
         return found
     # Said outright: the default would be the working directory, and an experiment's is a temporary one.
     location = None if store.artifacts is None else store.artifacts.resolve().as_uri()

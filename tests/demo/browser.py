@@ -1,4 +1,4 @@
-"""Chromium, the MLflow UI that is looked at in it, and the way from its front page to the comparison of the modes.
+"""Chromium, the MLflow UI that is looked at in it, and the way from the link of `make ui` through its pages.
 
 The tests and the README's screenshot go this one way, so a release of MLflow that moves a button breaks a test.
 """
@@ -43,6 +43,23 @@ END_S = 20
 
 # The browser's first visit opens a panel over a third of the window; it is told that the visit is not the first.
 NO_ASSISTANT = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
+
+METRIC_COLUMNS = "[role=columnheader][col-id^='metrics.']"
+# The name and the metrics of each row of the list. A row is in three parts: what is pinned left, the middle, the right.
+CELLS_BY_ROW = """
+() => {
+  const rows = {};
+  for (const row of document.querySelectorAll('[role=row][row-id]')) {
+    const found = rows[row.getAttribute('row-id')] ??= {metrics: []};
+    found.name ??= row.querySelector('a')?.textContent.trim();
+    for (const cell of row.querySelectorAll('[role=gridcell][col-id^="metrics."]')) {
+      found.metrics.push({left: cell.getBoundingClientRect().left, text: cell.textContent.trim()});
+    }
+  }
+  return Object.values(rows).map(({name, metrics}) =>
+    [name, ...metrics.sort((one, other) => one.left - other.left).map(({text}) => text)]);
+}
+"""
 
 # The texts right of a metric's name, from left to right. The table is drawn, not a <table>: a row is what is level.
 TEXTS_BESIDE = """
@@ -104,9 +121,9 @@ def watched(browser: Browser, *, width: int, height: int) -> Iterator[Watched]:
 
 @dataclass(frozen=True)
 class Served:
-    """A server: where it answers, and the number of the process group that it and all its helpers are."""
+    """A server: the link that it prints, and the number of the process group that it and all its helpers are."""
 
-    url: str
+    link: str
     group: int
 
 
@@ -135,10 +152,13 @@ def mlflow_ui(project: Project) -> Iterator[Served]:
             start_new_session=True,
         )
         try:
-            if not _answers(server, port):
-                log.seek(0)
-                raise RuntimeError(f"no answer from {' '.join(command)}:\n{log.read()}")
-            yield Served(f"http://127.0.0.1:{port}", server.pid)
+            answers = _answers(server, port)
+            log.seek(0)
+            said = log.read()
+            link = re.search(rf"http://127\.0\.0\.1:{port}/#\S+", said)
+            if not answers or link is None:
+                raise RuntimeError(f"no answer or no link from {' '.join(command)}:\n{said}")
+            yield Served(link.group(), server.pid)
         finally:
             _end(server)
 
@@ -184,24 +204,88 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 
 
 @dataclass(frozen=True)
-class ComparePage:
-    """MLflow's page that shows runs side by side."""
+class RunsPage:
+    """MLflow's list of the experiment's runs."""
 
     page: Page
 
     @classmethod
-    def reached(cls, page: Page, url: str, runs: list[str]) -> ComparePage:
-        """Go there as the README says: open the experiment, tick the runs, press Compare."""
+    def reached(cls, page: Page, link: str) -> RunsPage:
+        """Go there by the link, and by nothing else."""
         page.add_init_script(NO_ASSISTANT)
-        page.goto(f"{url}/#/experiments")
-        page.get_by_role("button", name="Model training").click()  # the UI starts with its pages for language models
-        page.get_by_role("link", name="specnorm", exact=True).click()
-        for run in runs:
-            row = page.get_by_role("row").filter(has=page.get_by_role("link", name=run, exact=True))
-            row.get_by_role("checkbox", name="toggle row selection").check()
-        page.get_by_role("button", name="Compare", exact=True).click()
-        page.get_by_role("heading", name=f"Comparing {len(runs)} Runs").wait_for()
+        page.goto(link)
+        page.locator(METRIC_COLUMNS).first.wait_for()
         return cls(page)
+
+    def metrics(self) -> list[str]:
+        """Names of the columns with metrics, from left to right."""
+        columns = self.page.locator("[role=columnheader][col-id^='metrics.']")
+        return [name.strip() for name in columns.all_inner_texts()]
+
+    def values(self, runs: list[str]) -> dict[str, list[float]]:
+        """The metrics of some runs, from left to right."""
+        self.page.get_by_role("link", name=runs[0], exact=True).wait_for()
+        rows = {name: texts for name, *texts in self.page.evaluate(CELLS_BY_ROW)}
+        return {run: [float(text) for text in rows[run]] for run in runs}
+
+    def charts(self, last: str) -> list[str]:
+        """Titles of the charts in the page's other mode, in order, once one of them is there; the list comes back."""
+        listed = self.page.url
+        self.page.goto(f"{listed}&compareRunsMode=CHART")
+        titles = self.page.get_by_test_id("experiment-view-compare-runs-card").get_by_role("heading")
+        titles.filter(has_text=last).wait_for()
+        found = titles.all_inner_texts()
+        self.page.goto(listed)
+        return found
+
+    def run(self, name: str) -> RunPage:
+        """Open a run."""
+        self.page.get_by_role("link", name=name, exact=True).click()
+        self.page.get_by_role("heading", name=name, exact=True).wait_for()
+        return RunPage(self.page)
+
+    def compared(self, runs: list[str]) -> ComparePage:
+        """Tick runs and press Compare."""
+        for run in runs:
+            row = self.page.get_by_role("row").filter(has=self.page.get_by_role("link", name=run, exact=True))
+            row.get_by_role("checkbox", name="toggle row selection").check()
+        self.page.get_by_role("button", name="Compare", exact=True).click()
+        self.page.get_by_role("heading", name=f"Comparing {len(runs)} Runs").wait_for()
+        return ComparePage(self.page)
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """MLflow's page of one run."""
+
+    page: Page
+
+    def metrics(self) -> list[str]:
+        """Names of the metrics, from top to bottom."""
+        metrics = self.page.get_by_role("main").locator("a[href*='metric']")
+        metrics.first.wait_for()
+        return metrics.all_inner_texts()
+
+    def artifacts(self) -> list[str]:
+        """Names of its files and folders."""
+        self.page.get_by_role("tab", name="Artifacts").click()
+        names = self.page.get_by_test_id("artifact-tree-node")
+        names.first.wait_for()
+        return [name.strip() for name in names.all_inner_texts()]
+
+    def report(self) -> str:
+        """The text of the report among its files, as the page shows it."""
+        self.page.get_by_text("report.html", exact=True).click()
+        body = self.page.frame_locator("main iframe").locator("body")
+        body.get_by_role("heading").first.wait_for()
+        return body.inner_text()
+
+
+@dataclass(frozen=True)
+class ComparePage:
+    """MLflow's page that shows runs side by side."""
+
+    page: Page
 
     def names(self) -> list[str]:
         """Names of the runs, from left to right."""
@@ -215,7 +299,6 @@ class ComparePage:
     def save(self, picture: Path, metric: str) -> None:
         """Save the part that says most: the chart, the parameters that differ, and the metrics with this one."""
         self.page.get_by_role("button", name="Toggle sidebar").click()  # six columns need its place
-        self._draw(metric)
         self.page.get_by_role("button", name="Run details").click()
         self.page.get_by_role("switch", name="Parameters - Show diff only").click()
         self.page.get_by_role("tablist").evaluate("tabs => tabs.scrollIntoView()")
@@ -224,18 +307,11 @@ class ComparePage:
         self.page.wait_for_timeout(1000)  # the sections close and open with an animation
         self.page.screenshot(path=picture)
 
-    def _draw(self, metric: str) -> None:
-        """Let the chart show this metric, and not the first of the alphabet that it starts with."""
-        panel = self.page.get_by_role("tabpanel")
-        axis = panel.locator("svg").get_by_text(metric, exact=True)
-        panel.locator("svg.main-svg").first.wait_for()
-        if not axis.count():
-            chosen = panel.get_by_role("combobox").last
-            chosen.press("Backspace")
-            chosen.fill(metric)
-            chosen.press("Enter")
-            chosen.press("Escape")
-        axis.wait_for()
+    def draws(self, metric: str) -> bool:
+        """Whether the chart that the page starts with has an axis of this metric."""
+        chart = self.page.get_by_role("tabpanel").locator("svg")
+        chart.first.wait_for()
+        return chart.get_by_text(metric, exact=True).count() > 0
 
     def _metric(self, name: str) -> Locator:
         return self.page.get_by_role("main").get_by_role("link", name=name, exact=True)

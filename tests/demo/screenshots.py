@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         browser.watched(chromium, width=WIDTH, height=HEIGHT) as watched,
     ):
         watched.page.add_init_script("localStorage.setItem('databricks-dark-mode-pref', 'light')")
-        browser.ComparePage.reached(watched.page, served.url, modes).save(picture, "cv/accuracy_mean")
+        browser.RunsPage.reached(watched.page, served.link).compared(modes).save(picture, "cv/accuracy_mean")
     print(f"{picture}: {len(modes)} modes, {picture.stat().st_size / 1000:.0f} kB")
     return 0
 

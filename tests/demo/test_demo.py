@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page
 
 from specnorm.comparison.metrics import points
 from tests.demo import browser as browsing
-from tests.demo.browser import ComparePage, Watched
+from tests.demo.browser import RunsPage, Watched
 from tests.end_to_end.project import Project
 
 # The first test that asks for the demo is charged its minutes.
@@ -163,12 +163,27 @@ def test_the_report_needs_nothing_but_itself_and_complains_of_nothing(report: Wa
 def test_modes_are_compared_in_the_mlflow_ui(
     browser: Browser, demo: tuple[Project, str], accuracy: dict[str, float]
 ) -> None:
+    modes, scores = list(accuracy), [f"cv/accuracy_mean{part}" for part in ("", "_from", "_to")]
+    summary = pd.read_csv(demo[0].root / "data/comparison/summary.csv").set_index("norm")
     with browsing.mlflow_ui(demo[0]) as served:
         assert len(browsing.alive(served.group)) > 1  # so an empty list says something below
         with browsing.watched(browser, width=1440, height=900) as watched:
-            shown = ComparePage.reached(watched.page, served.url, list(accuracy))
-            assert shown.names() == list(accuracy)
-            assert shown.values("cv/accuracy_mean") == pytest.approx(list(accuracy.values()), abs=0.0005001)
+            listed = RunsPage.reached(watched.page, served.link)
+            assert listed.metrics() == scores
+            for mode, values in listed.values(modes).items():
+                parts = summary.loc[mode, ["accuracy_mean", "accuracy_low", "accuracy_high"]]
+                assert values == pytest.approx(list(parts), abs=1.1e-6)
+            assert listed.charts("valid/accuracy") == ["cv/accuracy_mean", "train/loss", "valid/loss", "valid/accuracy"]
+            run = listed.run(modes[-1])
+            assert run.metrics()[:3] == scores
+            assert {"figures", "report.html"} <= set(run.artifacts())
+            assert json.loads((demo[0].root / "data/comparison/verdict.json").read_text())["title"] in run.report()
+            shown = RunsPage.reached(watched.page, served.link).compared(modes)
+            assert sorted(shown.names()) == sorted(modes)
+            assert dict(zip(shown.names(), shown.values(scores[0]), strict=True)) == pytest.approx(
+                accuracy, abs=0.00051
+            )
+            assert shown.draws(scores[0])
     assert browsing.alive(served.group) == []
 
 

@@ -29,6 +29,7 @@ def write_results(
     state: str = "decided",
     figure: str = "a picture",
     width: float = 0.125,
+    caveat: str | None = None,
 ) -> Results:
     """A comparison of cells with made-up intervals."""
     modes = {}
@@ -39,7 +40,7 @@ def write_results(
         estimate = {"mean": mean, "low": mean - width, "high": mean + width, "deviation": deviation}
         figures = dict.fromkeys(made_up.METRICS, estimate)
         modes[mode] = {"cells": len(own), "sha256": cells_digest(own), **figures}
-    verdict = made_up.document(modes, decided=decided, state=state)
+    verdict = made_up.document(modes, decided=decided, state=state, caveat=caveat)
     texts = {"verdict.json": verdict.to_json(), "report.html": "<p>the report</p>", "figures/modes.svg": figure}
     results.write(folder, {name: text.encode() for name, text in texts.items()})
     return results.read(folder)

@@ -1,4 +1,4 @@
-"""The recommended mode's model in MLflow's registry predicts what its cell predicted, and is there once."""
+"""Models in MLflow's registry predict what their cells predicted, are there once, and the champion was decided."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,13 +16,15 @@ import torch
 import yaml
 
 from specnorm.classifier import module
-from specnorm.report.results import Results
 from specnorm.tracking.finished import Finished
 from specnorm.tracking.place import Store
 from specnorm.training.cells import StoredCell
 from tests import made_up
 from tests.classifier.test_module import MEL, MODES, RATE, Trained, train_cell
 from tests.tracking.mirrored import TAGS, write_results
+
+if TYPE_CHECKING:
+    from specnorm.tracking.champion import Registered
 
 pytestmark = [
     # MLflow 3.17 uses what SQLAlchemy 2.1 deprecates, and has a type hint that it warns of.
@@ -58,17 +60,15 @@ class Project:
         self.loads.append(norm)
         return self.trained[norm].load()
 
-    def compared(self, recommended: str, cells: list[StoredCell] | None = None) -> Results:
-        return write_results(self.folder / "comparison", cells or self.cells, decided=recommended)
-
-    def finished(self, recommended: str, cells: list[StoredCell] | None = None) -> Finished:
-        used = cells or self.cells
-        return Finished(self.compared(recommended, used), used, self.params, TAGS, lambda _: {})
-
-    def register(self, recommended: str) -> str | None:
+    def register(self, recommended: str, *, models: str = "recommended", **changes: Any) -> Registered | None:
+        """Sync the comparison and register what is to be; ``changes`` are to what :func:`write_results` makes."""
         from specnorm.tracking import champion, runs
 
-        finished = self.finished(recommended)
+        used = changes.pop("cells", self.cells)
+        compared = write_results(self.folder / "comparison", used, decided=recommended, **changes)
+        params = self.params
+        params["tracking"]["models"] = models
+        finished = Finished(compared, used, params, TAGS, lambda _: {})
         runs.sync(self.store, finished)
         return champion.register(self.store, finished)
 
@@ -114,12 +114,13 @@ def test_the_champion_predicts_what_its_cell_did(
 ) -> None:
     import mlflow.pyfunc
 
-    uri = project.register("global")
-    assert uri == f"models:/{project.name}@champion"
+    registered = project.register("global")
+    assert registered is not None
+    assert (registered.name, registered.champion) == (project.name, "global")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", project.store.uri)
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # a GPU must not be what it is loaded on
-    model = mlflow.pyfunc.load_model(uri)
+    model = mlflow.pyfunc.load_model(f"models:/{project.name}@champion")
     waveforms, expected = trained["global"].waveforms.numpy(), trained["global"].cell.probabilities
     for clips in (1, 2, len(expected)):
         found = model.predict(waveforms[:clips])
@@ -139,6 +140,7 @@ def test_the_version_says_what_it_is_and_the_runs_name_it(project: Project) -> N
     assert version.tags["norm"] == "global"
     assert (version.tags["fold"], version.tags["seed"]) == ("1", "0")
     assert json.loads(version.tags["classes"]) == list(made_up.CLASSES)
+    assert version.description.startswith("Normalisation mode **global**, the recommended one of: Recipe default")
     assert "fold 1 held out" in version.description
     assert "first in the protocol, not the one with the best accuracy" in version.description
     place = Path(version.source.removeprefix("file://").replace("%20", " "))
@@ -171,11 +173,63 @@ def test_a_model_is_registered_once_and_the_alias_follows_the_recommendation(pro
     assert project.loads == ["global", "none"]
 
 
+def test_what_is_not_decided_registers_nothing_and_leaves_the_champion(project: Project) -> None:
+    for state in ("undecided", "nothing learned"):
+        assert project.register("none", state=state) is None
+        assert project.versions == []
+    project.register("global")
+    for state in ("undecided", "nothing learned"):
+        assert project.register("none", state=state) is None
+        assert project.champion.tags["norm"] == "global"
+        assert len(project.versions) == 1
+
+
 def test_one_mode_alone_takes_the_title_from_nobody(project: Project, trained: dict[str, Trained]) -> None:
     project.register("global")
+    assert project.register("none", state="not compared", cells=[trained["none"].cell]) is None
+    assert project.champion.tags["norm"] == "global"
+
+
+def test_every_modes_model_is_registered_where_that_is_asked_for(project: Project) -> None:
+    registered = project.register("global", models="all", state="undecided")
+    assert registered is not None
+    assert registered.champion is None
+    found = {version.tags["norm"]: version for version in project.versions}
+    assert registered.versions == {norm: str(version.version) for norm, version in found.items()}
+    assert list(found) == ["none", "global"]
+    assert project.client.get_registered_model(project.name).aliases == {}
+    assert "**global**, one of: " in found["global"].description
+    # Once it is decided the same version gets the title, and says so.
+    registered = project.register("global", models="all", width=0.25)
+    assert registered is not None
+    assert registered.champion == "global"
+    assert project.champion.version == found["global"].version
+    assert "**global**, the recommended one of: " in project.champion.description
+    assert len(project.versions) == 2
+    # New figures are new runs, which name the models too.
+    experiment = project.client.get_experiment_by_name(project.store.experiment)
+    runs = project.client.search_runs([experiment.experiment_id], "tags.kind = 'mode'")
+    assert len(runs) == 4
+    assert all(run.outputs.model_outputs for run in runs)
+    assert project.register("none", models="all", state="nothing learned", width=0.0625) is None
+
+
+def test_a_mode_that_cannot_be_exported_keeps_no_other_from_the_registry(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from specnorm.tracking import champion
 
-    assert champion.register(project.store, project.finished("none", [trained["none"].cell])) is None
+    save = champion._save
+
+    def saving(place: Path, model: Any, classifier: module.Classifier, metadata: dict[str, Any]) -> None:
+        if metadata["norm"] == "none":
+            raise champion.ExportError("the model cannot be exported")
+        save(place, model, classifier, metadata)
+
+    monkeypatch.setattr(champion, "_save", saving)
+    with pytest.raises(champion.ExportError):
+        project.register("global", models="all")
+    assert [version.tags["norm"] for version in project.versions] == ["global"]
     assert project.champion.tags["norm"] == "global"
 
 
@@ -200,7 +254,7 @@ def test_what_a_broken_attempt_left_is_removed(project: Project, monkeypatch: py
 
 
 def test_mlflows_command_predicts_from_a_file(project: Project, trained: dict[str, Trained], tmp_path: Path) -> None:
-    uri = project.register("global")
+    project.register("global")
     made = trained["global"]
     (tmp_path / "clips.json").write_text(json.dumps({"inputs": made.waveforms[:3].tolist()}))
     subprocess.run(
@@ -211,7 +265,7 @@ def test_mlflows_command_predicts_from_a_file(project: Project, trained: dict[st
             "models",
             "predict",
             "--model-uri",
-            str(uri),
+            f"models:/{project.name}@champion",
             "--env-manager",
             "local",
             "--input-path",

@@ -12,6 +12,7 @@ import pytest
 
 from specnorm.tracking import marks
 from specnorm.tracking.place import Store
+from specnorm.tracking.recorded import MovedError
 
 SERVER = Store.at("http://me:secret@host:5000", "specnorm")
 
@@ -22,8 +23,9 @@ def store(tmp_path: Path) -> Store:
     (tmp_path / "mlartifacts").mkdir()
     (tmp_path / "manifest.json").write_text("digests")
     made = Store.at(f"sqlite:///{tmp_path}/mlflow.db", "specnorm")
-    change(made, "CREATE TABLE experiments (experiment_id, name, creation_time, lifecycle_stage)")
-    change(made, "INSERT INTO experiments VALUES (1, 'specnorm', 1234, 'active')")
+    change(made, "CREATE TABLE experiments (experiment_id, name, creation_time, lifecycle_stage, artifact_location)")
+    place = (tmp_path / "mlartifacts").as_uri()
+    change(made, f"INSERT INTO experiments VALUES (1, 'specnorm', 1234, 'active', '{place}')")
     return made
 
 
@@ -74,6 +76,24 @@ def test_a_store_in_doubt_has_no_mark(store: Store, tmp_path: Path, doubt: Calla
     assert not holds(tmp_path, store)
     write(tmp_path, store)  # where nothing can be told of the store there is none
     assert len(list((tmp_path / "marks").iterdir())) == 1
+
+
+@pytest.mark.parametrize("place", ["file:///old%20place/mlartifacts", "/old place/mlartifacts"])
+def test_a_moved_store_has_no_mark(store: Store, tmp_path: Path, place: str) -> None:
+    write(tmp_path, store)
+    change(store, f"UPDATE experiments SET artifact_location = '{place}'")
+    assert not holds(tmp_path, store)
+    with pytest.raises(
+        MovedError, match=r"made in another place in .*: expected artefacts in .*, got /old place/mlart"
+    ):
+        write(tmp_path, store)
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/mlartifacts", "mlflow-artifacts:/1", "file:///data/of/my/own"])
+def test_a_place_that_a_person_chose_is_no_old_one(store: Store, tmp_path: Path, place: str) -> None:
+    change(store, f"UPDATE experiments SET artifact_location = '{place}'")
+    write(tmp_path, store)
+    assert holds(tmp_path, store)
 
 
 def test_results_that_wait_are_stronger_than_a_mark(store: Store, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from specnorm.errors import IntegrityError, ResourceError
 from specnorm.shards.store import Shards
+from specnorm.tracking.place import VIEW, page
 from specnorm.training.cells import StoredCell
 from tests import made_up
 from tests.tracking.mirrored import MODES, SOURCES, TAGS, artifact, client_of, of_kind, runs, write_results
@@ -45,12 +47,15 @@ def test_numbers_are_the_verdicts_and_the_cells(
     for row in compared.verdict.modes:
         (parent,) = (run for run in of_kind(store, "mode") if run.info.run_name == row.norm)
         scores = {name: value for name, value in parent.data.metrics.items() if name.startswith("cv/")}
-        parts = {"mean": "mean", "sd": "deviation", "low": "low", "high": "high"}
-        assert scores == {
-            f"cv/{name}_{part}": getattr(getattr(row, name), key)
-            for name in made_up.METRICS
-            for part, key in parts.items()
-        }
+        accuracy = row.accuracy
+        expected = {"": accuracy.mean, "_from": accuracy.low, "_to": accuracy.high}
+        others = {f"cv/{name}_mean": getattr(row, name).mean for name in made_up.METRICS[1:]}
+        assert scores == pytest.approx(
+            {f"cv/accuracy_mean{part}": value for part, value in expected.items()} | others, abs=5.1e-7
+        )
+        # MLflow's list and its comparison go by the alphabet: the accuracy and its interval stand first.
+        assert sorted(parent.data.metrics)[:3] == [f"cv/accuracy_mean{part}" for part in expected]
+        assert max(len(str(value)) for value in scores.values()) <= 8
     cell = stored[4]
     (child,) = (run for run in of_kind(store, "cell") if run.info.run_name == "global fold 2 seed 0")
     assert child.data.metrics["test/accuracy"] == cell.metrics["accuracy"]
@@ -199,11 +204,11 @@ def test_a_write_that_breaks_off_is_made_good(
     ended = MlflowClient.set_terminated
     calls = []
 
-    def breaking(self: MlflowClient, run_id: str) -> None:
+    def breaking(self: MlflowClient, run_id: str, end_time: int) -> None:
         calls.append(run_id)
         if len(calls) == 3:
             raise ConnectionError("the store went away")
-        ended(self, run_id)
+        ended(self, run_id, end_time=end_time)
 
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "set_terminated", breaking)
@@ -253,7 +258,7 @@ def test_long_training_and_numbers_that_are_none(
     assert max(steps.values()) < 1
     (parent,) = of_kind(store, "mode")
     scores = {name for name in parent.data.metrics if name.startswith("cv/accuracy")}
-    assert scores == {"cv/accuracy_mean", "cv/accuracy_low", "cv/accuracy_high"}  # one cell has no deviation
+    assert scores == {"cv/accuracy_mean", "cv/accuracy_mean_from", "cv/accuracy_mean_to"}
 
 
 def test_the_experiment_says_what_it_is_and_where_its_artefacts_go(
@@ -283,6 +288,60 @@ def test_every_run_says_what_it_was_made_of(sync: Any, store: Any, stored: list[
     assert found["none fold 1 seed 0"]["run.device"] == "cpu"
     assert (found["none fold 2 seed 0"]["run.device"], found["none fold 2 seed 0"]["run.torch"]) == ("cuda", "2.11.0")
     assert found["global"]["run.device"] == "cpu"
+
+
+def test_a_run_began_and_ended_when_its_cells_did(sync: Any, store: Any, stored: list[StoredCell]) -> None:
+    """Two seconds a cell, as their files say; the ends are told by some of them, and reckoned for others."""
+    for index, cell in enumerate(stored):
+        os.utime(cell.folder / "metrics.json", (0, 1000 + 10 * index))
+    stored[0].run["ended"] = 500.25
+    sync(stored)
+    found = {run.info.run_name: run for run in runs(store)}
+    times = {name: (run.info.start_time, run.info.end_time) for name, run in found.items()}
+    assert times["none fold 1 seed 0"] == (498_250, 500_250)
+    assert times["none fold 2 seed 0"] == (1_008_000, 1_010_000)
+    assert times["none"] == (498_250, 1_020_000)
+    assert times["global"] == (1_028_000, 1_050_000)
+    known = {name: run.data.params["run.times"] for name, run in found.items()}
+    assert known["none fold 1 seed 0"] == "recorded"
+    assert known["global"] == known["none fold 2 seed 0"] == "reckoned from a file's time"
+    assert known["none"] == "reckoned from a file's time, recorded"
+    # An epoch's is reckoned, and the scores are the last thing.
+    cell = found["none fold 2 seed 0"].info.run_id
+    client = client_of(store)
+    assert [point.timestamp for point in client.get_metric_history(cell, "train/loss")] == [1_009_000, 1_010_000]
+    assert [point.timestamp for point in client.get_metric_history(cell, "test/accuracy")] == [1_010_000]
+
+
+def test_the_link_shows_accuracy_with_its_interval_and_the_curves(
+    sync: Any, store: Any, stored: list[StoredCell]
+) -> None:
+    sync(stored)
+    client = client_of(store)
+    experiment = client.get_experiment_by_name(store.experiment)
+    assert f"viewStateShareKey={VIEW}" in page(experiment.experiment_id)
+    tag = experiment.tags[f"mlflow.sharedViewState.{VIEW}"]
+    assert len(tag) < 5000  # the most that MLflow takes
+    shown = json.loads(tag)
+    assert shown["selectedColumns"][:3] == [f"metrics.`cv/accuracy_mean{part}`" for part in ("", "_from", "_to")]
+    charts = {chart["metricKey"]: chart["type"] for chart in shown["compareRunCharts"] if not chart["deleted"]}
+    curves = dict.fromkeys(("train/loss", "valid/loss", "valid/accuracy"), "LINE")
+    assert charts == {"cv/accuracy_mean": "BAR"} | curves
+    # MLflow adds a chart for each metric that is not there.
+    logged = {name for run in runs(store) for name in run.data.metrics}
+    assert logged == {chart["metricKey"] for chart in shown["compareRunCharts"]}
+    client.set_experiment_tag(experiment.experiment_id, f"mlflow.sharedViewState.{VIEW}", "of an older version")
+    sync(stored)
+    assert client.get_experiment_by_name(store.experiment).tags[f"mlflow.sharedViewState.{VIEW}"] == tag
+
+
+def test_no_label_is_a_part_of_a_notes_markdown(
+    sync: Any, store: Any, stored: list[StoredCell], tmp_path: Path
+) -> None:
+    hostile = "Fold 1 has no clip of '<img src=x onerror=alert(1)>' or '[a](http://b) | **c**'"
+    sync(stored, write_results(tmp_path / "data/comparison", stored, caveat=hostile))
+    note = client_of(store).get_experiment_by_name(store.experiment).tags["mlflow.note.content"]
+    assert "'&lt;img src=x onerror=alert(1)&gt;' or '\\[a\\](http://b) \\| \\*\\*c\\*\\*'" in note
 
 
 def test_every_run_names_its_data(sync: Any, store: Any, stored: list[StoredCell]) -> None:
@@ -397,7 +456,7 @@ def test_intervals_that_are_computed_otherwise_are_new_runs(
     sync(stored)
     assert sync(stored, write_results(tmp_path / "data/comparison", stored, width=0.0625)) == (8, 0)
     widths = {
-        round(run.data.metrics["cv/accuracy_high"] - run.data.metrics["cv/accuracy_mean"], 9)
+        round(run.data.metrics["cv/accuracy_mean_to"] - run.data.metrics["cv/accuracy_mean"], 5)
         for run in of_kind(store, "mode")
     }
     assert widths == {0.125, 0.0625}

@@ -262,7 +262,7 @@ def test_a_model_that_found_no_space_is_registered_by_the_next_run(
         assert track.main(["--unless-marked"]) == 0
     said = capsys.readouterr()
     assert "8 runs added" in said.out
-    assert "warning: the recommended mode's model not registered in MLflow: cannot use the MLflow store" in said.err
+    assert "warning: a model not registered in MLflow: cannot use the MLflow store" in said.err
     assert not marked(capsys)
     assert champion(migrated).tags["norm"] == "none"
 
@@ -302,6 +302,39 @@ def test_a_store_that_was_deleted_is_filled_again(
     assert Path(champion(migrated).source.removeprefix("file://"), "data/model.pt2").read_text() == "a graph"
     assert len(runs(of_folder(migrated))) == 8
     assert marked(capsys)
+
+
+@pytest.mark.case("V1")
+def test_a_moved_clone_does_not_write_into_its_old_place(
+    migrated: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It has its store with it, and its marks; the old one is gone, or another's by now."""
+    assert track.main([]) == 0
+    moved = tmp_path / "moved here"
+    moved.mkdir()
+    for path in [*tmp_path.iterdir()]:
+        if path != moved:
+            path.rename(moved / path.name)
+    monkeypatch.chdir(moved)
+    stored = [cells.read(path.parent) for path in sorted(places.CELLS.rglob("metrics.json"))]
+    monkeypatch.setattr(finished, "cells", lambda _: stored)
+    capsys.readouterr()
+    for _ in range(2):
+        assert track.main(["--unless-marked"]) == 0
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "an MLflow store that was made in another place" in line
+        assert f"expected artefacts in {moved}/mlartifacts, got {tmp_path}/mlartifacts" in line
+        assert "Remove mlflow.db and mlartifacts/ from it, and `make track`" in line
+        assert list(tmp_path.iterdir()) == [moved]
+    # What the line says helps.
+    (moved / "mlflow.db").unlink()
+    shutil.rmtree(moved / "mlartifacts")
+    forget_stores()
+    assert track.main([]) == 0
+    assert "8 runs added" in capsys.readouterr().out
+    assert notes(moved) == []
+    assert marked(capsys)
+    assert list(tmp_path.iterdir()) == [moved]
 
 
 # What cannot be mirrored now is noted
@@ -562,7 +595,7 @@ def test_a_model_that_cannot_be_registered_costs_no_run(
     assert track.main([]) == 0
     said = capsys.readouterr()
     assert "8 runs added" in said.out
-    assert "warning: the recommended mode's model not registered in MLflow: the model cannot be exported" in said.err
+    assert "warning: a model not registered in MLflow: the model cannot be exported" in said.err
     client = MlflowClient(f"sqlite:///{workspace}/mlflow.db")
     assert not client.search_model_versions("name = 'specnorm-esc50-classifier'")
     made_up.write_params(workspace / "params.yaml", required)
