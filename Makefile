@@ -27,7 +27,7 @@ $(READY): requirements.lock
 	@touch $@
 
 demo: $(READY) ## compare four modes on generated sounds: minutes, no network (JOBS=n: n cells at a time)
-	$(if $(filter-out 1,$(JOBS)),python -m pipeline.parallel --jobs $(JOBS),dvc exp run) -S experiment=demo
+	$(if $(filter-out 1,$(JOBS)),python -m pipeline.parallel --jobs $(JOBS),python -m pipeline.quiet_dvc exp run) -S experiment=demo
 	@python -m pipeline.next
 
 repro: $(READY) ## run what params.yaml says; in a fresh clone that is ESC-50 (JOBS=n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pipeline import command, options
 from specnorm.errors import ConfigurationError
 
 _CONF = Path("conf")
+_MISSING = re.compile(r"Could not (?:find|load) '(\w+)/([^']+)'")  # Hydra's words, which name no other option in a list
 
 
 def compose(overrides: list[str]) -> None:
@@ -28,6 +30,8 @@ def compose(overrides: list[str]) -> None:
     try:
         compose_and_dump("params.yaml", str(_CONF.resolve()), None, "config", None, overrides)
     except (HydraException, OmegaConfBaseException) as error:
+        if absent := _MISSING.search(str(error)):
+            raise options.missing(_CONF, *absent.groups()) from error
         raise ConfigurationError("cannot compose the parameters", where=_CONF, got=error) from error
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from specnorm.statistics.provenance import Provenance
     from specnorm.statistics.training_set import TrainingStatistics
     from specnorm.training.cells import StoredCell
+    from specnorm.training.key import CellKey
 
 _REMEDY = "Run `dvc repro`, which makes what the parameters ask for, or put the parameters back"
 
@@ -111,12 +112,9 @@ def cells(params: Params, *, of: Shards | None = None) -> list[StoredCell]:
         IntegrityError: a cell or what it was made of is missing, damaged, not the one that its place says, or of other
             parameters.
     """
-    from specnorm.audio.front_end import describe
-    from specnorm.files import fingerprint, sha256_file
-    from specnorm.training.cells import METRICS_FILE, origin, read
+    from specnorm.training.cells import METRICS_FILE, read
     from specnorm.training.key import CellKey
 
-    front_end = fingerprint(describe(params.spectrogram))
     stored = []
     for mode, fold in product(params.norm, params.protocol.folds):
         path, fitted = places.normalizer_path(mode, fold), normalizer(params, mode, fold, of=of)
@@ -128,17 +126,32 @@ def cells(params: Params, *, of: Shards | None = None) -> list[StoredCell]:
             cell = read(places.cell_folder(key))
             if cell.key != key:
                 raise IntegrityError("another cell's files", where=cell.folder, expected=key, got=cell.key)
-            expected = origin(
-                key,
-                dataset=cell.metrics["dataset"] if of is None else of.dataset_digest,
-                front_end=front_end,
-                normalizer=sha256_file(path),
-                model=params.model,
-                train=params.train,
-            )
+            expected = origin(params, key, dataset=cell.metrics["dataset"] if of is None else of.dataset_digest)
             _hold(expected, {name: cell.metrics[name] for name in expected}, where=cell.folder / METRICS_FILE)
             stored.append(cell)
     return stored
+
+
+def origin(params: Params, key: CellKey, *, dataset: str) -> dict[str, Any]:
+    """What a cell of the parameters says that it was computed from.
+
+    Args:
+        params: all parameters.
+        key: which cell; its fitted mode lies in its place.
+        dataset: digest of the clips and their labels.
+    """
+    from specnorm.audio.front_end import describe
+    from specnorm.files import fingerprint, sha256_file
+    from specnorm.training import cells
+
+    return cells.origin(
+        key,
+        dataset=dataset,
+        front_end=fingerprint(describe(params.spectrogram)),
+        normalizer=sha256_file(places.normalizer_path(key.norm, key.fold)),
+        model=params.model,
+        train=params.train,
+    )
 
 
 def _check_provenance(

@@ -110,6 +110,11 @@ def memory_share(environment: Mapping[str, str]) -> float:
     return float(environment.get(_MEMORY, 1))
 
 
+def is_worker(environment: Mapping[str, str]) -> bool:
+    """Whether a process is one of several that were started together."""
+    return _MEMORY in environment
+
+
 @contextmanager
 def pinned(cores: Sequence[int]) -> Iterator[None]:
     """Let the processes that are started in the block inherit an affinity, which they then keep."""

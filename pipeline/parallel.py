@@ -15,12 +15,11 @@ import sys
 import time
 from pathlib import Path
 
-from pipeline import command, compose, machine, workers
-from specnorm import params
+from pipeline import command, compose, machine, options, places, progress, workers
 from specnorm.errors import ResourceError
 from specnorm.params import Params
 
-_PARAMS = Path("params.yaml")
+_PARAMS, _CONF = Path("params.yaml"), Path("conf")
 _BEFORE = "normalizers"  # the stages that stand right before the training; DVC builds what they need
 _TRAIN = "train"
 # What DVC says around a stage's own lines; the prefix and the last line of a cell say it better.
@@ -58,7 +57,7 @@ def work(jobs: int, overrides: list[str], *, keep_going: bool) -> int:
     # 1. The parameters, and each worker's part of the machine.
     if overrides:
         compose.compose(overrides)
-    loaded = params.load(_PARAMS)
+    loaded = options.load(_PARAMS, _CONF)
     plan = _plan(jobs, loaded)
 
     # 2. All that the training needs, one stage after another.
@@ -66,7 +65,7 @@ def work(jobs: int, overrides: list[str], *, keep_going: bool) -> int:
         return code
 
     # 3. The cells that are not done.
-    if code := _train(_changed_cells(), plan, keep_going=keep_going):
+    if code := _train(_changed_cells(), loaded, plan, keep_going=keep_going):
         return code
 
     # 4. The rest. DVC checks every stage again here, so a cell that was missed would be trained now.
@@ -102,39 +101,66 @@ def _changed_cells() -> list[str]:
     return list(json.loads(asked.stdout.splitlines()[-1]))
 
 
-def _train(cells: list[str], plan: list[machine.Share], *, keep_going: bool) -> int:
+def _train(cells: list[str], loaded: Params, plan: list[machine.Share], *, keep_going: bool) -> int:
     if not cells:
         return 0
-    width = max(map(len, cells))
-    ended: list[workers.Ended] = []
-    failed: list[workers.Ended] = []
+    watch = _Watch(cells, loaded, len(plan), keep_going=keep_going)
     started = time.monotonic()
-
-    def on_line(cell: str, line: str) -> None:
-        if not _CHATTER.match(line):
-            print(f"{cell:<{width}} | {line}", flush=True)
-
-    def on_end(cell: workers.Ended) -> bool:
-        ended.append(cell)
-        if cell.code:
-            failed.append(cell)
-        done = "failed" if cell.code else "done"
-        on_line(cell.name, f"{done} after {cell.seconds:.1f} s, {len(ended)} of {len(cells)}")
-        return keep_going or not failed
-
     threads = machine.environment(plan[0], os.environ)["OMP_NUM_THREADS"]
     _say(f"cells to do: {len(cells)}, at a time: {len(plan)}, threads of each: {threads}", error=False)
-    workers.run_all({cell: _cell_command(cell) for cell in cells}, plan, on_line=on_line, on_end=on_end)
+    commands = {cell: _cell_command(cell) for cell in cells}
+    workers.run_all(commands, plan, on_start=watch.start, on_line=watch.line, on_end=watch.end)
 
-    seconds = time.monotonic() - started
-    _say(_summary(ended, len(cells), seconds), error=bool(failed))
+    failed = [cell for cell in watch.ended if cell.code]
+    _say(_summary(watch.ended, len(cells), time.monotonic() - started), error=bool(failed))
     for cell in failed:  # last, where they are seen
         _say(f"{cell.name} failed with exit code {_exit_code(cell)}: {_last_words(cell)}")
     return _exit_code(failed[0]) if failed else 0
 
 
+class _Watch:
+    """What is told of cells while they run, and those of them that have ended."""
+
+    def __init__(self, cells: list[str], loaded: Params, jobs: int, *, keep_going: bool) -> None:
+        self.ended: list[workers.Ended] = []
+        self._loaded, self._jobs, self._keep_going = loaded, jobs, keep_going
+        self._width, self._count, self._begun = max(map(len, cells)), len(cells), 0
+        self._keys = {f"{places.maker(places.cell_folder(key))}": key for key in progress.keys(loaded)}
+        self._before = [key for cell, key in self._keys.items() if cell not in cells]
+
+    def start(self, cell: str) -> None:
+        self._begun += 1
+        place = len(self._before) + self._begun
+        self.line(cell, progress.line(self._loaded, self._keys[cell], place=place, left_s=self._left_s()))
+
+    def line(self, cell: str, text: str) -> None:
+        if not _CHATTER.match(text):
+            print(f"{cell:<{self._width}} | {text}", flush=True)
+
+    def end(self, cell: workers.Ended) -> bool:
+        self.ended.append(cell)
+        done = "failed" if cell.code else "done"
+        self.line(cell.name, f"{done} after {cell.seconds:.1f} s, {len(self.ended)} of {self._count}")
+        if not cell.code:
+            there = [*self._before, *(self._keys[each.name] for each in self.ended if not each.code)]
+            command.say(progress.table(self._loaded, progress.read(there)))
+        return self._keep_going or not any(each.code for each in self.ended)
+
+    def _left_s(self) -> float | None:
+        """Seconds for the cells that are not done, by those that were trained here, or else before."""
+        seconds = [cell.seconds for cell in self.ended if _trained(cell)]
+        seconds = seconds or [done.seconds for done in progress.read(self._before).values()]
+        if not seconds:
+            return None
+        return sum(seconds) / len(seconds) * (self._count - len(self.ended)) / self._jobs
+
+
+def _trained(cell: workers.Ended) -> bool:
+    return cell.code == 0 and any(line.startswith("Running stage ") for line in cell.lines)
+
+
 def _summary(ended: list[workers.Ended], cells: int, seconds: float) -> str:
-    trained = sum(cell.code == 0 and any(line.startswith("Running stage ") for line in cell.lines) for cell in ended)
+    trained = sum(map(_trained, ended))
     counts = {
         "trained": trained,
         "from the cache": sum(cell.code == 0 for cell in ended) - trained,
@@ -158,7 +184,7 @@ def _exit_code(cell: workers.Ended) -> int:
 
 
 def _dvc() -> list[str]:
-    return [sys.executable, "-m", "dvc"]
+    return [sys.executable, "-m", "pipeline.quiet_dvc"]
 
 
 def _cell_command(cell: str) -> list[str]:

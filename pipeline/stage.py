@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from pipeline import command, places
+from pipeline import command, options, places
 from specnorm import files, params
 from specnorm.errors import ConfigurationError, IntegrityError, SpecnormError
 
 # The kinds of normaliser that have no options of their own.
 _PLAIN_KINDS = {"channel", "global", "identity"}
+_KINDS = Path("specnorm/normalization")
 
 
 def run(
@@ -68,7 +69,7 @@ def _work(
     parsed: argparse.Namespace,
     outputs: Callable[[argparse.Namespace], list[Path]],
 ) -> None:
-    loaded = params.load(Path("params.yaml"))
+    loaded = options.load(Path("params.yaml"), Path("conf"))
     _check_modes(loaded.norm)
     asked = getattr(parsed, "norm", None)
     if asked is not None and asked not in loaded.norm:
@@ -100,7 +101,20 @@ def _check_modes(modes: Mapping[str, params.NormParams]) -> None:
     from specnorm.normalization import fitted
 
     for mode, settings in modes.items():
-        fitted.check(mode, settings)
+        try:
+            fitted.check(mode, settings)
+        except ConfigurationError as error:
+            behind = _left_behind()
+            if not behind:
+                raise
+            hint = f"An experiment outside of the workspace has what git knows: `git add {' '.join(behind)}` first"
+            raise ConfigurationError(str(error), hint=hint) from error
+
+
+def _left_behind() -> list[str]:
+    """The modes' code in the repository that its temporary copy, which this process runs in, lacks."""
+    there = sorted((places.root() / _KINDS).glob("*.py"))
+    return [f"{_KINDS / path.name}" for path in there if not (_KINDS / path.name).exists()]
 
 
 def _one_line(message: Warning | str, category: type[Warning], *_: object) -> None:

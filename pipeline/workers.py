@@ -43,6 +43,7 @@ def run_all(
     commands: Mapping[str, Sequence[str]],
     workers: Sequence[machine.Share],
     *,
+    on_start: Callable[[str], None] = lambda _: None,
     on_line: Callable[[str, str], None],
     on_end: Callable[[Ended], bool],
 ) -> None:
@@ -51,6 +52,7 @@ def run_all(
     Args:
         commands: the command of each name.
         workers: what each worker has of the machine.
+        on_start: called with a name before its command is started.
         on_line: called with a name and a line that its command printed, standard error among standard output.
         on_end: called when a command has ended; ``False`` lets those under way end and starts no more.
 
@@ -63,6 +65,7 @@ def run_all(
             while waiting or running:
                 while waiting and free:
                     name, command = waiting.popleft()
+                    on_start(name)
                     job = _Job.start(name, command, free.popleft())
                     running.append(job)
                     selector.register(job.output, selectors.EVENT_READ, job)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pipeline import command, finished, places, stage
+from pipeline import command, earlier, finished, places, stage
 from specnorm.comparison import checked, draft, inputs, noop, outcomes, population, verdict
 from specnorm.comparison.traits import Traits
 from specnorm.datasets.table import refuse_lacking
@@ -55,6 +55,7 @@ def work(params: Params, _: argparse.Namespace) -> None:
     title = draft.title_of(params.recipe, params.dataset, params.protocol, shards)
     groups = population.told_by(params.dataset)
     said = draft.make(answer, found, stored, shards, check, title=title, params=params.compare, groups=groups)
+    said = earlier.remembered(said)
     statistics = {
         waveform: [finished.statistics(params, fold, waveform, of=shards) for fold in params.protocol.folds]
         for waveform in WAVEFORMS
@@ -68,7 +69,7 @@ def work(params: Params, _: argparse.Namespace) -> None:
         places.ARCHIVE, found, clips, shards.classes, modes, params.spectrogram, most=params.compare.sounds
     )
     origin = provenance(stored, shards, params.spectrogram, params.model, params.train)
-    files = contents.files(said, answer, tables, figures, origin, families, heard)
+    files = contents.files(said, answer, tables, figures, origin, families, params.norm, params.spectrogram, heard)
     results.write(places.COMPARISON, files)
     command.say(files[contents.TABLE].decode().partition("\n## Cells")[0])
 

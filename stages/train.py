@@ -11,12 +11,11 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from pipeline import finished, machine, places, stage
+from pipeline import finished, machine, places, progress, stage
 from specnorm import files
 from specnorm.errors import ConfigurationError
 from specnorm.params import Params
@@ -34,10 +33,10 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
     started = time.perf_counter()
     memory.keep_freed()
     choice = device.choose(params.train.device, params.train.precision)
-    print(f"{norm}, fold {fold} held out, seed {seed}: {choice.reason}", flush=True)
 
     # 1. The data, and the proof that no held-out clip shaped its own normalisation.
     shards, place = finished.shards(params), places.normalizer_path(norm, fold)
+    progress.begin(params, key, choice.reason, of=shards)
     normalizer = finished.normalizer(params, norm, fold, of=shards)
     training = [other for other in shards.folds if other != fold]
     cell = loop.Cell(
@@ -81,7 +80,7 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
         choice,
         memory_share=machine.memory_share(os.environ),
         checkpoint=checkpoint,
-        report=_report(params),
+        report=progress.epochs(params.train.epochs, choice.precision),
     )
     measured = {
         "train_seconds": sum(result.epoch_seconds),
@@ -93,6 +92,7 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
     run |= {name: round(value, 3) for name, value in measured.items()}
     cells.write(places.cell_folder(key), result, cell.held_out, origin, run)
     checkpoint.remove()
+    progress.end(params, of=shards)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -115,22 +115,6 @@ def _key(arguments: argparse.Namespace) -> CellKey:
 
 def _outputs(arguments: argparse.Namespace) -> list[Path]:
     return [places.cell_folder(_key(arguments))]
-
-
-def _report(params: Params) -> Callable[[loop.EpochRow], None]:
-    last = time.perf_counter()
-
-    def line(row: loop.EpochRow) -> None:
-        nonlocal last
-        now = time.perf_counter()
-        print(
-            f"epoch {row['epoch']:.0f}/{params.train.epochs}  loss {row['train_loss']:.3f}  held-out loss "
-            f"{row['valid_loss']:.3f}  accuracy {row['valid_accuracy']:.3f}  {now - last:.1f} s",
-            flush=True,
-        )
-        last = now
-
-    return line
 
 
 def _code() -> str:

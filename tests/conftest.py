@@ -5,6 +5,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Read when torch is imported, here and in what the tests start: their tensors are too small to share out, and
 # `make test` gives every core a worker. A test whose subject is threads sets their number itself.
@@ -13,6 +14,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 import torch
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # An example's time says more of the machine than of the code.
 settings.register_profile("untimed", deadline=None)
@@ -55,6 +59,21 @@ def workspace(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(tmp_path / "w")
     monkeypatch.delenv("DVC_ROOT", raising=False)
     return tmp_path / "w"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """Chromium, for the tests that look at pages: skipped where there is none, but not in CI."""
+    from tests.demo import browser as browsing  # brings Playwright, which most tests do without
+
+    executable = browsing.installed()
+    if executable is None:
+        missing = f"none of {', '.join(browsing.NAMES)} is on the PATH: the pages were not looked at"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with browsing.launched(executable) as running:
+        yield running
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ Change = Callable[[dict[str, Any]], None]
 
 def compare_params(baseline: str = "none") -> CompareParams:
     """Of a comparison that accepts whole folds only."""
-    return CompareParams(baseline=baseline, incomplete_folds="refuse", margin=0.01, sure=0.8)
+    return CompareParams(baseline=baseline, incomplete_folds="refuse", margin=0.01, sure=0.8, sounds=0)
 
 
 @contextmanager

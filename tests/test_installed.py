@@ -114,10 +114,11 @@ def child(path: list[Path], code: str, folder: Path) -> subprocess.CompletedProc
     return subprocess.run([sys.executable, "-I", "-S", "-c", start], cwd=folder, capture_output=True, text=True)
 
 
-def test_the_wheel_holds_the_types_and_the_template(wheel: Path) -> None:
+def test_the_wheel_holds_the_types_and_the_templates(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    assert {"specnorm/py.typed", "specnorm/report/templates/report.html", "specnorm/__init__.py"} <= names
+    templates = {path.relative_to(ROOT).as_posix() for path in (ROOT / "specnorm/report/templates").iterdir()}
+    assert {"specnorm/py.typed", "specnorm/report/templates/page.js", "specnorm/__init__.py", *templates} <= names
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "specnorm").rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == sources
 

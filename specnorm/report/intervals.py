@@ -8,130 +8,126 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from specnorm.comparison.metrics import p_shown, points
-from specnorm.report.panels import name_family, rows_of
-from specnorm.report.style import GRID, INK, MUTED, PAPER, colours, drawn, headline, outside, short, wrapped
+from specnorm.report.picture import Picture, hover, listed
+from specnorm.report.rows import Rows
+from specnorm.report.style import GRID, INK, MUTED, PAPER, colours, drawn
+
+_MOST_PAIRS = 28  # drawn with those that were explored: all pairs of eight modes
 
 
 @drawn
-def accuracy(modes: pd.DataFrame, cells: pd.DataFrame, families: Mapping[str, str], *, chance: float) -> Figure:
+def accuracy(
+    modes: pd.DataFrame, cells: pd.DataFrame, families: Mapping[str, str], *, chance: float, narrow: bool = False
+) -> Picture:
     """Each mode's mean accuracy with its interval, and each cell as a dot, on one axis in per cent.
 
     Args:
         modes: a row a mode with ``norm``, ``mean``, ``low`` and ``high`` (0 to 1).
-        cells: a row a cell with ``norm`` and ``accuracy`` (0 to 1).
+        cells: a row a cell with ``norm``, ``fold``, ``seed`` and ``accuracy`` (0 to 1).
         families: each mode's, of the whole comparison.
         chance: accuracy of guessing, 0 to 1, drawn as a dashed line.
+        narrow: whether for a phone.
     """
-    names = list(modes["norm"])
     shades = colours(families)
-    figure = Figure(figsize=(7.5, 1.5 + 0.55 * len(names)))
-    axes = figure.subplots()
-    for height, row in enumerate(reversed(modes.to_dict("records"))):
-        own = 100 * cells.loc[cells["norm"] == row["norm"], "accuracy"].to_numpy(np.float64)
-        mean, low, high = (points(row[name]) for name in ("mean", "low", "high"))
-        shade = shades[row["norm"]]
-        axes.barh(height, mean, height=0.72, color=shade, alpha=0.28)
+    rows = Rows(len(modes), narrow=narrow, tall=1.45, axis="accuracy on the held-out fold (%)")
+    axes = rows.axes
+    rows.head("mean  (95 % interval)")
+    for place, row in enumerate(modes.to_dict("records")):
+        name, shade = str(row["norm"]), shades[row["norm"]]
+        mean, low, high = (points(row[part]) for part in ("mean", "low", "high"))
+        said = f"{mean:.1f}  ({low:.1f} to {high:.1f})"
+        hover(axes.barh(place, mean, height=rows.thick, color=shade, alpha=0.28)[0], f"{name}: {said}")
+        own = cells[cells["norm"] == name].to_dict("records")
         # A cell keeps its height in every bar, the first on top, so that close dots stay apart and folds compare.
-        heights = height + np.linspace(0.25, -0.25, len(own)) * (len(own) > 1)
-        axes.plot(own, heights, "o", color=shade, markersize=4.5, alpha=0.85, markeredgewidth=0, clip_on=False)
-        _whisker(axes, height, low, high, INK)
-        axes.plot([mean], [height], "|", color=INK, markersize=9, markeredgewidth=1.8)
-        outside(axes, height, f"{mean:.1f}  ({low:.1f} to {high:.1f})")
-    head = len(names) - 0.45
-    outside(axes, head, "mean  (95 % interval)", muted=True)
+        heights = place + np.linspace(-0.35, 0.35, len(own)) * rows.thick * (len(own) > 1)
+        for cell, height in zip(own, heights, strict=True):
+            value = points(cell["accuracy"])
+            (dot,) = axes.plot(
+                value, height, "o", color=shade, markersize=4.5, alpha=0.85, markeredgewidth=0, clip_on=False
+            )
+            hover(dot, f"{name}, fold {cell['fold']}, seed {cell['seed']}: {value:.1f}")
+        _whisker(axes, place, low, high, INK, f"{name}: {said}")
+        axes.plot(mean, place, "|", color=INK, markersize=9, markeredgewidth=1.8)
+        rows.say(place, name, said)
     axes.axvline(100 * chance, color=MUTED, linestyle="--", linewidth=1)
-    axes.annotate("chance", (100 * chance, head), xytext=(3, 0), textcoords="offset points", fontsize=8, color=MUTED)
-    axes.set_ylim(-0.55, len(names) - 0.1)
-    axes.set_yticks(range(len(names)), names[::-1])
+    axes.annotate("chance", (100 * chance, -0.85), (3, 0), textcoords="offset points", va="center", size=8, color=MUTED)
     axes.set_xlim(0, 100)
-    axes.set_xlabel("accuracy on the held-out fold (%)")
-    axes.grid(axis="y", visible=False)
-    headline(figure, "Accuracy by mode: bar and line are the mean and its interval, a dot is a cell")
-    return figure
+    order = modes.sort_values("mean", kind="stable")
+    told = [f"{row['norm']} has {points(row['mean']):.1f} %" for row in order.iloc[[-1, 0]].to_dict("records")]
+    return Picture(
+        rows.figure,
+        "Accuracy by mode",
+        f"Mean accuracy of {listed(list(modes['norm']))}, each with its 95 % interval and a dot a cell: "
+        f"{', '.join(dict.fromkeys(told))}; chance is {points(chance):.1f} %.",
+    )
 
 
 @drawn
-def differences(pairs: pd.DataFrame, families: Mapping[str, str], *, title: str) -> Figure:
+def differences(pairs: pd.DataFrame, families: Mapping[str, str], *, narrow: bool = False) -> Picture:
     """A forest plot: each pair's difference in accuracy with its interval, in points.
 
+    First come the pairs that the comparison asked about; filled are those that stand. The others, which were only
+    explored and are not tested, are hollow and stand apart, or are left out where they are very many.
+
     Args:
-        pairs: a row a pair with ``one``, ``other``, ``accuracy_difference``, ``accuracy_low``, ``accuracy_high``,
-            ``p_adjusted``, ``detectable`` and ``distinguishable``.
+        pairs: a row a pair with ``one``, ``other``, ``declared``, ``accuracy_difference``, ``accuracy_low``,
+            ``accuracy_high``, ``p_adjusted``, ``detectable`` and ``distinguishable``.
         families: each mode's, of the whole comparison.
-        title: what to see.
+        narrow: whether for a phone.
     """
-    shades = colours(families)
-    figure = Figure(figsize=(7.5, 1.6 + 0.36 * len(pairs)))
-    axes = figure.subplots()
+    declared, explored = pairs[pairs["declared"]], pairs[~pairs["declared"].astype(bool)]
+    left_out = len(explored) if len(pairs) > _MOST_PAIRS else 0
+    if left_out:
+        explored = explored[:0]
+    apart = 1.0 if len(explored) and len(declared) else 0.0
+    axis = "difference in accuracy (points); grey: what this design would most likely miss"
+    rows = Rows(len(declared) + apart + len(explored), narrow=narrow, axis=axis)
+    axes = rows.axes
     axes.axvline(0, color=INK, linewidth=1)
-    limits = []
-    rows = pairs.to_dict("records")[::-1]
-    for height, row in enumerate(rows):
-        value, low, high = (points(row[f"accuracy_{name}"]) for name in ("difference", "low", "high"))
-        shade = shades[row["one"]]
-        seen = points(row["detectable"])
-        if math.isfinite(seen):
-            axes.barh(height, 2 * seen, left=-seen, height=0.78, color=GRID, alpha=0.45, linewidth=0)
-        _whisker(axes, height, low, high, shade)
-        face = shade if row["distinguishable"] else PAPER
-        axes.plot(value, height, "o", color=shade, markerfacecolor=face, markersize=6.5, markeredgewidth=1.6)
-        outside(axes, height, f"{value:+.1f}  ({low:+.1f} to {high:+.1f})   {p_shown(row['p_adjusted'])}")
-        limits += [abs(low), abs(high), seen if math.isfinite(seen) else 0.0]
-    outside(axes, len(pairs) - 0.35, "points  (95 % interval)   adjusted p", muted=True)
-    axes.set_ylim(-0.6, len(pairs) - 0.1)
-    axes.set_yticks(range(len(pairs)), [f"{row['one']} less {row['other']}" for row in rows])
-    reach = 1.08 * max([*limits, 0.5])
-    axes.set_xlim(-reach, reach)
-    axes.set_xlabel("difference in accuracy (points); grey: what this design would most likely miss")
-    axes.grid(axis="y", visible=False)
-    headline(figure, title)
-    return figure
-
-
-@drawn
-def class_differences(classes: pd.DataFrame, families: Mapping[str, str]) -> Figure:
-    """Where each mode gains and loses against the baseline: a row a class, a column a mode.
-
-    Args:
-        classes: a row a mode and class with ``norm``, ``baseline``, ``label``, ``difference``, ``low``, ``high``.
-        families: each mode's, of the whole comparison; many modes stand family by family, on several rows.
-    """
-    names = list(dict.fromkeys(classes["norm"]))
-    labels = list(dict.fromkeys(classes["label"]))
+    rows.head("points  (95 % interval)   adjusted p")
+    if apart:
+        rows.part(len(declared) + (0.2 if not narrow else 0.0), "explored, not tested:")
     shades = colours(families)
-    baseline = classes["baseline"].iloc[0]
-    rows = rows_of({name: families[name] for name in names})
-    columns = max(len(row) for row in rows)
-    height = 1.5 + 0.24 * len(labels)
-    figure = Figure(figsize=(max(5.0, 1.8 + 1.65 * columns), height + (height - 0.6) * (len(rows) - 1)))
-    panels = figure.subplots(len(rows), columns, sharex=True, sharey=True, squeeze=False)
-    for line, row in zip(panels, rows, strict=True):
-        for axes, name in zip(line, row, strict=False):
-            own = classes[classes["norm"] == name].set_index("label")
-            axes.axvline(0, color=INK, linewidth=1)
-            for place, label in enumerate(reversed(labels)):
-                value, low, high = (100 * own[column][label] for column in ("difference", "low", "high"))
-                clear = low > 0 or high < 0
-                _whisker(axes, place, low, high, shades[name])
-                face = shades[name] if clear else PAPER
-                axes.plot(value, place, "o", color=shades[name], markersize=4.5, markerfacecolor=face)
-            axes.set_title(name)
-            axes.grid(axis="y", visible=False)
-            if len(rows) > 1:
-                name_family(axes, name, row, families)
-                axes.tick_params(labelbottom=True)
-        for unused in line[len(row) :]:
-            unused.set_visible(False)
-    panels[0, 0].set_yticks(range(len(labels)), [short(label) for label in labels[::-1]])
-    panels[0, 0].set_ylim(-0.7, len(labels) - 0.3)
-    said = f"clips of the class that are right, less {baseline} (points); filled: the 95 % interval leaves out zero"
-    figure.supxlabel(wrapped(figure, said, 13), fontsize=9, color=INK)
-    headline(figure, f"Which classes gain and which lose against {baseline}")
-    return figure
+    reach = 0.5
+    for place, row in enumerate([*declared.to_dict("records"), *explored.to_dict("records")]):
+        asked = bool(row["declared"])
+        height = place if asked else place + apart
+        value, low, high = (points(row[f"accuracy_{part}"]) for part in ("difference", "low", "high"))
+        pair, shade, seen = f"{row['one']} less {row['other']}", shades[row["one"]], points(row["detectable"])
+        said = f"{value:+.1f}  ({low:+.1f} to {high:+.1f})" + (f"   {p_shown(row['p_adjusted'])}" if asked else "")
+        if asked and math.isfinite(seen):
+            bar = axes.barh(height, 2 * seen, left=-seen, height=rows.thick, color=GRID, alpha=0.45, linewidth=0)[0]
+            hover(bar, f"{pair}: this design sees differences of {seen:.1f} points or more")
+            reach = max(reach, seen)
+        _whisker(axes, height, low, high, shade, f"{pair}: {said}", width=1.8 if asked else 1.0)
+        face = shade if asked and row["distinguishable"] else PAPER
+        size = 6.5 if asked else 4.5
+        (dot,) = axes.plot(
+            value, height, "o", color=shade, markerfacecolor=face, markersize=size, markeredgewidth=size / 4
+        )
+        hover(dot, f"{pair}: {said}")
+        rows.say(height, pair, said)
+        reach = max(reach, *(abs(end) for end in (low, high) if math.isfinite(end)), abs(value))
+    axes.set_xlim(-1.08 * reach, 1.08 * reach)
+    return Picture(rows.figure, _difference_title(declared, left_out), _difference_alt(declared, len(pairs)))
 
 
-def _whisker(axes: Axes, height: float, low: float, high: float, colour: str) -> None:
-    axes.plot([low, high], [height, height], color=colour, linewidth=1.8, solid_capstyle="butt")
+def _whisker(axes: Axes, height: float, low: float, high: float, colour: str, said: str, *, width: float = 1.8) -> None:
+    (line,) = axes.plot([low, high], [height, height], color=colour, linewidth=width, solid_capstyle="butt")
+    hover(line, said)
+
+
+def _difference_title(declared: pd.DataFrame, left_out: int) -> str:
+    stand, asked = int(declared["distinguishable"].sum()), len(declared)
+    what = f"{stand} of {asked} declared pairs can be told apart" if stand else "no declared pair can be told apart"
+    others = f"; {left_out} explored pairs are in differences.csv" if left_out else ""
+    return f"Differences in accuracy: {what}{others}"
+
+
+def _difference_alt(declared: pd.DataFrame, pairs: int) -> str:
+    stand = declared[declared["distinguishable"]].to_dict("records")
+    told = [f"{row['one']} less {row['other']} ({points(row['accuracy_difference']):+.1f} points)" for row in stand]
+    found = f"Apart are {listed(told)}." if told else "None of those asked about can be told apart."
+    return f"Differences in accuracy of {pairs} pairs of modes with their 95 % intervals. {found}"

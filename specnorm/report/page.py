@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
-import base64
+import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from specnorm.comparison.document import Document
-from specnorm.comparison.metrics import p_shown, points
+from specnorm.errors import visible
+from specnorm.report import formats
+from specnorm.report.card import Card
 from specnorm.report.hearing import Hearing
+from specnorm.report.listing import Listing
 
-_MOST_CLIPS = 40  # disagreements listed; the file has all
+_FOUND = 0.05  # p values below it are found by chance as often
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture as the page holds it: markup that may stand inside it and says its alternative text, and its title."""
+
+    svg: str
+    title: str
 
 
 def render(
     document: Document,
-    figures: Mapping[str, str],
+    pictures: Mapping[str, Drawing],
     colours: Mapping[str, str],
     *,
-    cells: pd.DataFrame,
-    clips: pd.DataFrame,
+    card: Card,
+    listings: Mapping[str, Listing],
+    classes: pd.DataFrame,
+    disagreements: int,
     hearing: Hearing | None,
     provenance: Mapping[str, str],
 ) -> str:
     """The page as HTML.
 
+    Whatever a label, a file or a data set is called is text here: it is escaped for HTML, and letters that turn the
+    direction of writing, or that cannot be seen, are written out.
+
     Args:
         document: the verdict's.
-        figures: SVG by name.
+        pictures: by name; of one that is too wide for a phone, another under ``<name>-narrow``.
         colours: of the modes.
-        cells: a row a cell.
-        clips: what the modes disagree on, a row a clip.
+        card: the answer.
+        listings: the tables, by name.
+        classes: a row a mode and class.
+        disagreements: how many clips the modes disagree on.
         hearing: the clips that can be heard, where any are wanted.
         provenance: what else a reader must know to trust or repeat the run, shown as it is.
     """
@@ -42,42 +62,56 @@ def render(
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
-    environment.filters |= {"points": _points, "change": _change, "number": _number, "p": _p}
-    modes = [mode.norm for mode in document.modes]
-    return environment.get_template("report.html").render(
+    environment.filters |= {"number": formats.number, "percent": formats.percent, "margin": formats.margin}
+    text = environment.get_template("report.html").render(
         verdict=document,
-        modes=modes,
         colours=colours,
-        images={name: _uri(svg) for name, svg in figures.items()},
-        confusions=[f"confusion-{mode}" for mode in modes],
-        cells=cells.to_dict("records"),
-        clips=clips.head(_MOST_CLIPS).to_dict("records"),
-        disagreements=len(clips),
-        hearing=hearing,
+        pictures=pictures,
+        matrices=[f"confusion-{mode.norm}" for mode in document.modes],
+        card=card,
+        listings=listings,
+        looks=_looks(classes),
+        disagreements=disagreements,
         provenance=provenance,
+        sections=_sections(document, hearing),
+        hearing=hearing,
+        nonce=_nonce(document),
     )
+    return text.lstrip()
 
 
-def _uri(svg: str) -> str:
-    """A picture inside the page: an image of its own, so that no two pictures' identifiers meet."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+def _shown(value: object) -> object:
+    ours = not isinstance(value, str) or isinstance(value, Markup) or value.isprintable()
+    return value if ours else visible(str(value))
 
 
-def _points(value: float | None) -> str:
-    return "–" if value is None else f"{points(value):.1f}"
+def _sections(document: Document, hearing: Hearing | None) -> dict[str, str]:
+    compared = {"pairs": "Differences", "by-class": "By class"} if document.pairs else {}
+    return {
+        "verdict": "Verdict",
+        "modes": "Modes",
+        **compared,
+        **({"hear": "Hear the disagreement"} if hearing else {}),
+        "learning": "Learning",
+        "given": "What the network is given",
+        "no-op": "No-op check",
+        "confusions": "Confusions",
+        "method": "Method",
+    }
 
 
-def _change(value: float | None, *, share: bool = True) -> str:
-    """A difference with its sign: in points, or as it is."""
-    if value is None:
-        return "–"
-    return f"{points(value):+.1f}" if share else f"{value:+.3f}"
+def _looks(classes: pd.DataFrame) -> dict[str, int]:
+    """How many differences by class there are, are found by chance, have a small p, and stand after correction."""
+    return {
+        "all": len(classes),
+        "expected": round(_FOUND * len(classes)),
+        "below": int((classes["p"] < _FOUND).sum()),
+        "marked": int(classes["marked"].sum()),
+    }
 
 
-def _number(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def _p(value: float | None) -> str:
-    return "–" if value is None else p_shown(value)
+def _nonce(document: Document) -> str:
+    """What the page's own scripts are known by: the same for the same verdict, and no label in it can foresee it."""
+    return hashlib.sha256(document.to_json().encode()).hexdigest()[:32]

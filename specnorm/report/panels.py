@@ -1,45 +1,52 @@
-"""Where a picture of a panel a mode puts its panels."""
+"""Where a picture of many panels puts them, and which of them name their axes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from specnorm.report.style import MUTED
+from specnorm.report.style import width
 
-MOST = 6  # panels side by side: more would be too small to read on a page
+MOST = 6  # modes that have a panel each, where panels of several modes are to be had
 
 
-def rows_of(families: Mapping[str, str]) -> list[list[str]]:
-    """Modes row by row: one row where that is enough, else family by family.
+def by_family(families: Mapping[str, str]) -> dict[str, list[str]]:
+    """Panels and the modes in each: one a mode where they are few, else one a family.
 
-    A family stands in one row, beside others where there is room, and is broken only where no row holds it.
-
-    Args:
-        families: each mode's.
-
-    >>> rows_of({"none": "identity", "global": "fitted"})
-    [['none', 'global']]
+    >>> by_family({"none": "identity", "global": "fitted"})
+    {'none': ['none'], 'global': ['global']}
     """
     if len(families) <= MOST:
-        return [list(families)]
-    rows: list[list[str]] = [[]]
-    for family in dict.fromkeys(families.values()):
-        own = [mode for mode, each in families.items() if each == family]
-        if len(rows[-1]) + len(own) > MOST and rows[-1]:
-            rows.append([])
-        rows[-1] += own[:MOST]
-        rows += [own[start : start + MOST] for start in range(MOST, len(own), MOST)]
-    return rows
+        return {mode: [mode] for mode in families}
+    found: dict[str, list[str]] = {}
+    for mode, family in families.items():
+        found.setdefault(family, []).append(mode)
+    return found
 
 
-def name_family(axes: Axes, mode: str, row: list[str], families: Mapping[str, str]) -> None:
-    """Say a mode's family above its panel, where the panel before it is of another family or another row."""
-    place = row.index(mode)
-    if place and families[row[place - 1]] == families[mode]:
-        return
-    axes.annotate(families[mode], (0, 1), (0, 20), "axes fraction", "offset points", color=MUTED, fontsize=8)
+def columns_of(panels: int, *, narrow: bool) -> int:
+    """How many panels stand side by side: up to four, two on a phone, and no row that is nearly empty.
+
+    >>> [columns_of(panels, narrow=False) for panels in (1, 4, 5, 6, 7, 20)]
+    [1, 4, 3, 3, 4, 4]
+    """
+    most = 2 if narrow else 4
+    return math.ceil(panels / math.ceil(panels / most)) if panels <= 2 * most else most
+
+
+def grid(panels: int, height: float, *, narrow: bool, **shared: Any) -> tuple[Figure, list[Axes]]:
+    """A figure with so many panels, row by row, each of a height in inches."""
+    columns = columns_of(panels, narrow=narrow)
+    rows = math.ceil(panels / columns)
+    figure = Figure(figsize=(width(narrow=narrow), 0.3 + height * rows))
+    axes = list(figure.subplots(rows, columns, squeeze=False, **shared).ravel())
+    for unused in axes[panels:]:
+        unused.set_visible(False)
+    return figure, axes[:panels]
 
 
 def share_height(panels: Iterable[Axes]) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor
 from specnorm.audio.front_end import FrontEnd
 from specnorm.params import LinearParams, MelParams, Waveform
 from specnorm.report import style
+from specnorm.report.picture import hover
 from specnorm.statistics.training_set import TrainingStatistics
 
 _DPI = 100  # of what is drawn as pixels inside an SVG, too
@@ -81,17 +82,19 @@ def show_spectrogram(
     title: str | None = None,
     unit: str = "dB",
     limits: tuple[float, float] | None = None,
+    bar: bool = True,
 ) -> Axes:
     """Level by time and frequency; every bin has the same height, so mel bands make a bent axis of hertz.
 
     Args:
         level: [bins, frames] or [1, bins, frames], array or tensor; frames from the start of the clip.
         params: the front end's.
-        axes: where to draw, beside a colour bar; a figure of its own if there are none.
+        axes: where to draw; a figure of its own if there are none.
         title: what to see.
         unit: of the level; what a mode gives is in deviations.
         limits: the levels of the darkest and the brightest colour, to compare pictures; the level's own extremes if
             not given.
+        bar: whether a colour bar with the unit stands beside it.
 
     Raises:
         ValueError: the level is of another shape or not finite, or the limits do not rise.
@@ -120,14 +123,17 @@ def show_spectrogram(
     axes.set_xlabel("time (s)")
     axes.set_ylabel("frequency (Hz)")
     axes.set_title(_spectrogram_title(params) if title is None else title)
-    bar = axes.figure.colorbar(mesh, ax=axes, label=unit, pad=0.02)
-    bar.outline.set_visible(False)
+    if bar:
+        axes.figure.colorbar(mesh, ax=axes, label=unit, pad=0.02).outline.set_visible(False)
     return axes
 
 
 @style.drawn
 def show_statistics(
-    statistics: TrainingStatistics | Sequence[TrainingStatistics], *, title: str | None = None
+    statistics: TrainingStatistics | Sequence[TrainingStatistics],
+    *,
+    title: str | None = None,
+    width_in: float = style.WIDE,
 ) -> Figure:
     """Mean, deviation and share of values at the floor of every frequency bin, a thin line a training set.
 
@@ -136,7 +142,8 @@ def show_statistics(
 
     Args:
         statistics: of one front end.
-        title: what to see.
+        title: what to see; none if it is empty.
+        width_in: of the figure, in inches.
 
     Raises:
         ValueError: there are none, or they are of several front ends.
@@ -145,7 +152,7 @@ def show_statistics(
     front_ends = {one.provenance.front_end_fingerprint for one in sets}
     if len(front_ends) != 1:
         raise ValueError(f"statistics of one front end were expected, got {len(front_ends)}")
-    figure = Figure(figsize=(7.5, 6.0), dpi=_DPI)
+    figure = Figure(figsize=(width_in, 6.0), dpi=_DPI)
     panels: list[Axes] = list(figure.subplots(3, 1, sharex=True))
     frequencies_hz = np.asarray(sets[0].bin_frequencies_hz)
     for one in sets:
@@ -154,24 +161,27 @@ def show_statistics(
         columns = (one.bins.mean, one.bins.deviation, 100 * one.bins.floor_share)
         for axes, column in zip(panels, columns, strict=True):
             marker = "o" if len(column) == 1 else ""  # a line through one point is none
-            axes.plot(frequencies_hz, column, color=colour, linewidth=0.8, marker=marker, label=label)
+            (line,) = axes.plot(frequencies_hz, column, color=colour, linewidth=0.8, marker=marker, label=label)
+            hover(line, label)
         for axes, whole in zip(panels, (one.pooled.mean, one.pooled.deviation), strict=False):
             axes.axhline(float(whole[0]), color=colour, linewidth=0.8, linestyle="--")
     floor_db = f"{10 * np.log10(sets[0].provenance.front_end['amin']):.0f}".replace("-", "−")
     mean, deviation, floor = panels
-    mean.set_title("Mean: what channel normalisation subtracts")
+    mean.set_title(style.wrapped(figure, "Mean: what channel normalisation subtracts", 10))
     mean.set_ylabel("mean (dB)")
     deviation.set_title("Deviation: what it divides by")
     deviation.set_ylabel("deviation (dB)")
     deviation.set_ylim(bottom=0)
-    floor.set_title(f"Share of values at the floor of {floor_db} dB, digital silence")
+    floor.set_title(style.wrapped(figure, f"Share of values at the floor of {floor_db} dB, digital silence", 10))
     floor.set_ylabel("share (%)")
     floor.set_ylim(0, max(1.0, 1.1 * max(100 * float(one.bins.floor_share.max()) for one in sets)))
     floor.set_xlabel("frequency (Hz)")
     _frequency_axis(floor, "x", frequencies_hz)
     figure.align_ylabels(panels)
-    figure.legend(handles=_legend(sets), loc="outside lower left", ncols=3)
-    style.headline(figure, _statistics_title(sets) if title is None else title)
+    figure.legend(handles=_legend(sets), loc="outside lower left", ncols=3 if width_in > 6 else 1)
+    title = _statistics_title(sets) if title is None else title
+    if title:
+        style.headline(figure, title)
     return figure
 
 

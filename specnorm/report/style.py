@@ -12,11 +12,13 @@ from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from specnorm.errors import one_line
+from specnorm.report import markup
+from specnorm.report.picture import Picture
 
 # Okabe and Ito's colour-blind-safe palette, whose black is a shade lighter here: matplotlib leaves black out of an SVG.
 COLOURS = {
@@ -33,10 +35,22 @@ _FIRST_HUE, _NEXT_HUE, _SATURATION = 0.63, (5**0.5 - 1) / 2, 0.7  # of HLS; the 
 _DARKEST, _BRIGHTEST = 0.13, 0.44  # relative luminance
 
 INK, MUTED, GRID, PAPER = "#1f2328", "#656d76", "#d8dee4", "#fffffe"
+BETTER, WORSE = "#0072b3", "#d55e01"  # of squares; the stronger, the more opaque
 LEVELS = "magma"  # the colour map of spectrograms: even in lightness, from dark to bright
 
+# Inches, of which a page has 96 pixels each: 720 and 350 pixels. A narrow picture is one for a phone.
+WIDE, NARROW = 720 / 96, 350 / 96
+
 # What the inks become on a dark page; an SVG carries this along as a style sheet.
-_DARK = {INK: "#e6edf3", MUTED: "#9198a1", GRID: "#3d444d", PAPER: "#0d1117", COLOURS["none"]: "#d9dee3"}
+_DARK = {
+    INK: "#e6edf3",
+    MUTED: "#9198a1",
+    GRID: "#3d444d",
+    PAPER: "#0d1117",
+    COLOURS["none"]: "#d9dee3",
+    BETTER: "#4aa8e8",
+    WORSE: "#ff8a33",
+}
 
 _SETTINGS: Any = {  # matplotlib types its names one by one
     "axes.axisbelow": True,
@@ -111,8 +125,13 @@ def luminance(colour: str | tuple[float, float, float]) -> float:
     return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 
 
+def width(*, narrow: bool) -> float:
+    """Of a picture, in inches."""
+    return NARROW if narrow else WIDE
+
+
 def headline(figure: Figure, text: str) -> None:
-    """Say above a figure what to see in it, on as many lines as its width asks for."""
+    """Say in a figure that stands on no page what to see in it, on as many lines as its width asks for."""
     figure.suptitle(wrapped(figure, text, 11), x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
 
 
@@ -131,28 +150,15 @@ def short(label: str, letters: int = _LONGEST) -> str:
     return label if len(label) <= letters else f"{label[: letters - 1]}…"
 
 
-def outside(axes: Axes, height: float, text: str, *, muted: bool = False) -> None:
-    """Text right of the axes, at a height in their data."""
-    axes.annotate(
-        text,
-        (1.02, height),
-        xycoords=("axes fraction", "data"),
-        va="center",
-        annotation_clip=False,
-        color=MUTED if muted else INK,
-        fontsize=8 if muted else 9,
-    )
-
-
-def svgs(figures: Mapping[str, Figure]) -> dict[str, str]:
-    """Each figure's :func:`svg`, by its name.
+def svgs(pictures: Mapping[str, Picture]) -> dict[str, str]:
+    """Each picture's :func:`svg`, by its name.
 
     Letters that the font lacks, which is the same one on every machine, are drawn as boxes. That is one warning, where
     matplotlib has one for each letter and drawing.
     """
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        drawings = {name: svg(figure) for name, figure in figures.items()}
+        drawings = {name: svg(picture, name) for name, picture in pictures.items()}
     others = [warning for warning in told if not str(warning.message).startswith("Glyph ")]
     for warning in others:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
@@ -161,21 +167,32 @@ def svgs(figures: Mapping[str, Figure]) -> dict[str, str]:
     return drawings
 
 
-def svg(figure: Figure) -> str:
-    """A figure as SVG: fit for light and dark pages, without a background, the same bytes for the same figure."""
+def svg(picture: Picture, name: str) -> str:
+    """A picture as SVG, the same bytes for the same picture: a file of its own, or a part of a page.
+
+    It has no background, turns its inks on a dark page, and says its marks' values to a pointer that rests on them.
+    Beside other pictures of one page its identifiers and its style sheet meet nothing of theirs.
+
+    Args:
+        picture: what to draw.
+        name: of it alone on its page; letters that an identifier may have.
+    """
     buffer = io.StringIO()
+    metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with mpl.rc_context(_SETTINGS):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    text = buffer.getvalue()
+        # savefig would draw it twice
+        FigureCanvasSVG(picture.figure).print_svg(buffer, metadata=metadata)  # type: ignore[no-untyped-call]
+    return markup.fit(buffer.getvalue(), name, picture.alt, _sheet())
+
+
+def _sheet() -> str:
     rules = "".join(
-        f'[style*="{name}: {light}"]{{{name}:{dark} !important}}'
+        f'.picture [style*="{name}: {light}"]{{{name}:{dark} !important}}'
         for light, dark in _DARK.items()
         for name in ("fill", "stroke")
     )
-    sheet = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style>"
-    start = text.index("<svg")
-    end = text.index(">", start) + 1
-    return text[start:end] + sheet + text[end:]
+    joints = ".picture *{stroke-linejoin:round;stroke-linecap:butt}"  # matplotlib's own rule
+    return f"{joints}@media (prefers-color-scheme: dark){{{rules}}}"
 
 
 def _shade(hue: float, wanted: float) -> str:

@@ -8,9 +8,9 @@ import pandas as pd
 
 from specnorm.comparison.document import Document, Estimate, Mode
 from specnorm.comparison.metrics import METRICS, points
+from specnorm.report.plain import plain
 
 _PARTS = {"mean": "mean", "deviation": "sd", "low": "low", "high": "high"}  # the verdict's words and those shown
-_FLAT = ("accuracy_mean", "accuracy_sd", "accuracy_low", "accuracy_high", "f1_macro_mean", "log_loss_mean")
 
 
 def numbers(mode: Mode) -> dict[str, float | None]:
@@ -29,12 +29,10 @@ def summary(document: Document) -> pd.DataFrame:
     return pd.concat([names, values], axis=1)
 
 
-def flat(table: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """:func:`summary` as one small mapping a mode, for ``dvc metrics`` and ``dvc exp show``."""
-    return {
-        str(row["norm"]): {name: round(float(row[name]), 6) for name in _FLAT if math.isfinite(row[name])}
-        for row in table.to_dict("records")
-    }
+def flat(table: pd.DataFrame) -> dict[str, float]:
+    """Mean accuracy by mode, for ``dvc metrics`` and ``dvc exp show``: a column a mode, as few as a terminal holds."""
+    rows = zip(table["norm"], table["accuracy_mean"], strict=True)
+    return {str(norm): round(float(mean), 4) for norm, mean in rows if math.isfinite(mean)}
 
 
 def markdown(document: Document, cells: pd.DataFrame) -> str:
@@ -47,7 +45,7 @@ def markdown(document: Document, cells: pd.DataFrame) -> str:
     effects = "\n".join(f"- {effect.sentence}." for effect in document.noop.effects)
     check = f"\n## What the first normalisation layer leaves of each mode\n\n{effects}\n" if effects else ""
     return (
-        f"# {document.title}\n\n## Verdict\n\n{verdict_markdown(document)}\n## Modes\n\n"
+        f"# {plain(document.title)}\n\n## Verdict\n\n{verdict_markdown(document)}\n## Modes\n\n"
         f"{summary_markdown(document)}\n{check}\n## Cells\n\n{cells_markdown(cells)}\n"
     )
 
@@ -55,7 +53,7 @@ def markdown(document: Document, cells: pd.DataFrame) -> str:
 def verdict_markdown(document: Document) -> str:
     """What to do and every pair's sentence as Markdown."""
     said = "\n".join(f"- {pair.sentence}." for pair in document.pairs)
-    first, *others = document.answer()
+    first, *others = map(plain, document.answer())
     more = "".join(f"\n{sentence}.\n" for sentence in others)
     return f"**{first}.**\n{more}" + (f"\n{said}\n" if said else "")
 

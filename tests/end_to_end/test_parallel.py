@@ -127,7 +127,7 @@ def test_nothing_is_left_for_dvc_from_whatever_folder_it_is_asked(parallel: Para
 
 
 # What tells of a time or of a place, and the digests of that.
-MEASURED = {"run.json", "cells.csv", "table.md", "time.svg", "report.html", "manifest.json"}
+MEASURED = {"run.json", "cells.csv", "table.md", "time.svg", "time-narrow.svg", "report.html", "manifest.json"}
 
 
 @pytest.mark.case("V10", "X1")

@@ -36,6 +36,7 @@ PLUMBING = {
 LEFT_OUT = {
     "train": {
         "pipeline.machine": "how much memory a cell may take: held or read ahead, the batches are the same",
+        "pipeline.progress": "what is printed while cells are trained, and goes into no output",
     },
     "track": {
         "specnorm.shards": "the cells' files are read, which are dependencies",

@@ -25,7 +25,11 @@ COMMANDS = {
     "pipeline.graph": "dvc",
     "pipeline.next": "pydantic",
     "pipeline.parallel": "hydra",
+<<<<<<< HEAD
     "pipeline.ui": "pydantic",
+=======
+    "pipeline.quiet_dvc": "dvc",
+>>>>>>> verdict
     "specnorm summary": "pandas",
 }
 HOSTILE = "\x1b[31m\x9b2J\u202egnp"

@@ -74,11 +74,15 @@ def test_every_option_alone_is_accepted(tmp_path: Path, option: str) -> None:
 def test_a_choice_on_top_of_an_experiment_is_composed_or_refused_by_name(
     tmp_path: Path, experiment: str, dataset: str, spectrogram: str
 ) -> None:
-    """An experiment's plain values may not fit another option's fields; that must be said, never swallowed."""
+    """An experiment's plain values may not fit another option's fields; that must be said, never swallowed.
+
+    A regression: the demo's number of mel bands stayed where linear spectrograms were asked for.
+    """
     overrides = [f"experiment={experiment}", f"dataset={dataset}", f"spectrogram={spectrogram}"]
-    if experiment == "demo" and (dataset != "synthetic" or spectrogram != "mel"):
-        with pytest.raises(ConfigurationError, match=r"unknown parameter (dataset|spectrogram)\.\w+ in "):
-            loaded(tmp_path, *overrides)
+    if experiment == "demo" and dataset != "synthetic":
+        said = r"unknown parameter dataset\.\w+ in .*\. \S+demo\.yaml sets it for another dataset: leave out `dataset="
+        with pytest.raises(ConfigurationError, match=said):
+            options.load(composed(tmp_path, *overrides), CONF)
         return
     checked = loaded(tmp_path, *overrides)
     assert checked.spectrogram.transform == spectrogram
@@ -216,6 +220,7 @@ HELD = {
     "train": {"norm", "spectrogram", "statistics"},
     "compare": {"statistics"},
 }
+TOLD = {"train": {"protocol"}}  # read to print how far a run is, and in no output
 
 
 class Module:
@@ -292,7 +297,7 @@ def test_what_a_stage_reads_is_declared(stage: str) -> None:
     names = declared(stage)
     keys = set().union(*(in_full(key) for key in read(stage) if key.split(".")[0] not in names))
     held = HELD.get(stage, set())
-    missing = {key for key in keys - names - NO_RESULT if key.split(".")[0] not in held}
+    missing = {key for key in keys - names - NO_RESULT if key.split(".")[0] not in held | TOLD.get(stage, set())}
     assert not missing, f"add to dvc.yaml, stage {stage}"
     assert held <= {key.split(".")[0] for key in keys} - names, "held, and not read or declared"
 

@@ -110,7 +110,12 @@ def test_overrides_are_composed_first_and_recorded_last() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["-S", "norm=bogus"], "Could not find 'norm/bogus'"),
+        (["-S", "norm=globl"], "no such option in conf/norm: expected one of channel, "),
+        (["-S", "norm=[none,globl]"], "none, post, waveform, got globl. Did you mean global?"),
+        (
+            ["-S", "experiment=demo", "-S", "dataset=esc10"],
+            "parameter dataset.folds in params.yaml. conf/experiment/demo.yaml sets it for another dataset: leave out",
+        ),
         (["-S", "nothing=1"], "Could not override 'nothing'"),
         (["-S", "norm=[a"], "no viable alternative"),
         (["-S", "train.epochs=0"], "bad parameter train.epochs in params.yaml: expected at least 1, got 0"),
@@ -139,9 +144,17 @@ def test_lines_carry_their_cell_and_dvcs_own_are_dropped(capfd: pytest.CaptureFi
     assert lines[0] == "parallel: cells to do: 4, at a time: 2, threads of each: 1"
     assert "train@none-1-0   | epoch 1/1  loss 2.0" in lines
     assert lines[-1].startswith("parallel: 4 trained, in ")
-    ends = [line for line in lines[1:-1] if "epoch" not in line]
+    begins = [line for line in lines if " | cell " in line]
+    assert (
+        begins[0]
+        == "train@none-1-0   | cell 17 of 20 (none, fold 1, seed 0), how long the others take is known after it"
+    )
+    assert [line.partition(" of 20 (")[0].split()[-1] for line in begins] == ["17", "18", "19", "20"]
+    assert begins[3].partition(", about ")[2].endswith(" left")  # by those that have ended here
+    table = lines.index("accuracy (%)  fold 1  fold 2  fold 3  fold 4  fold 5  mean")
+    assert [row.split()[0] for row in lines[table + 1 : table + 5]] == ["none", "waveform", "global", "channel"]
+    ends = [line for line in lines[1:-1] if " | done after " in line]
     assert sorted(line.split("|")[0].strip() for line in ends) == sorted(CELLS)
-    assert all(" | done after " in line for line in ends)
     assert ends[-1].endswith(", 4 of 4")
 
 
@@ -233,6 +246,9 @@ def test_make_calls_it_for_more_than_one_job(target: str, jobs: str) -> None:
     done = subprocess.run(
         ["make", "-n", "-C", str(ROOT), "-o", ".venv/.ready", target, f"JOBS={jobs}"], capture_output=True, text=True
     )
-    plain, experiment = {"repro": ("dvc repro", ""), "demo": ("dvc exp run", " -S experiment=demo")}[target]
+    plain, experiment = {
+        "repro": ("dvc repro", ""),
+        "demo": ("python -m pipeline.quiet_dvc exp run", " -S experiment=demo"),
+    }[target]
     wanted = f"python -m pipeline.parallel --jobs {jobs}" if jobs == "4" else plain
     assert wanted + experiment in [line.strip() for line in done.stdout.splitlines()]

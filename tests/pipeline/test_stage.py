@@ -206,6 +206,27 @@ def test_a_mode_that_the_parameters_do_not_have_is_refused_before_any_file(
     assert [path.name for path in place.parent.iterdir()] == [place.name]
 
 
+@pytest.mark.case("P3")
+def test_a_mode_that_git_does_not_know_is_told_where_an_experiment_runs_outside_of_the_workspace(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """DVC puts into an experiment's own folder what git knows; the parameters come from the workspace."""
+    edit(lambda values: values["norm"].update(mine={"kind": "per_clip", "waveform": "raw"}))
+    for folder in (place, place.parent / "repository"):
+        (folder / "specnorm/normalization").mkdir(parents=True)
+        (folder / "specnorm/normalization/base.py").touch()
+    assert source.main([]) == 2
+    unknown = "source: unknown kind of normaliser in norm.mine.kind: expected one of channel, global, identity, got"
+    assert capfd.readouterr().err == f"{unknown} per_clip\n"
+    monkeypatch.setenv("DVC_ROOT", f"{place.parent / 'repository'}")
+    (place.parent / "repository/specnorm/normalization/per_clip.py").touch()
+    assert source.main([]) == 2
+    assert capfd.readouterr().err == (
+        f"{unknown} per_clip. An experiment outside of the workspace has what git knows: "
+        "`git add specnorm/normalization/per_clip.py` first\n"
+    )
+
+
 def test_a_missing_input_is_told_with_the_stage_that_makes_it(capfd: pytest.CaptureFixture[str]) -> None:
     for name, main in (("download", download.main), ("spectrograms", spectrograms.main)):
         assert main([]) == 4

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
-import pandas as pd
-import pytest
 import torch
 from torch import Tensor, nn
 
 from specnorm.comparison.inputs import Inputs, TrainedMode
-from specnorm.comparison.verdict import Verdict
 from specnorm.params import WAVEFORMS
-from specnorm.report import gallery
+from specnorm.report import gallery, style
+from specnorm.report.clip import one_clip as draw
 from specnorm.report.example import Example
 from tests.builders import front_end_params
-from tests.report import twenty
-
-NOTHING = pd.DataFrame()
-VERDICT = Verdict("none", "none", "", NOTHING, twenty.pairs(), NOTHING, NOTHING, 100)
+from tests.report import forged, twenty
 
 
 class Halve(nn.Module):
@@ -27,7 +20,7 @@ class Halve(nn.Module):
         return x / 2
 
 
-def one_clip(modes: list[str]) -> list[str]:
+def one_clip(modes: list[str], *, narrow: bool = False) -> list[str]:
     """The titles of the panels of a clip, row by row."""
     generator = np.random.default_rng(0)
     levels = {name: torch.from_numpy(generator.normal(-40, 10, (1, 1, 9, 6)).astype(np.float32)) for name in WAVEFORMS}
@@ -39,11 +32,9 @@ def one_clip(modes: list[str]) -> list[str]:
         for mode in modes
     }
     example = Example("a.wav", "rain", 0, {name: np.zeros(200, np.float32) for name in WAVEFORMS})
-    figure = gallery.one_clip(example, Inputs(["a.wav"], levels, given), front_end_params())
-    width, height = figure.get_size_inches()
-    assert width <= 18
-    assert height <= width
-    return [axes.get_title("left") for axes in figure.axes if axes.get_title("left")]
+    figure = draw(example, Inputs(["a.wav"], levels, given), front_end_params(), narrow=narrow).figure
+    assert figure.get_figheight() < 2 * len(figure.axes) / (2 if narrow else 4)
+    return [axes.get_title("left").split("\n")[0] for axes in figure.axes if axes.get_title("left")]
 
 
 def test_few_modes_stand_beside_their_clip() -> None:
@@ -51,7 +42,7 @@ def test_few_modes_stand_beside_their_clip() -> None:
         "the waveform as it is",
         "before: none",
         "after: channel_raw",
-        "the waveform, standardised",
+        "standardised",
         "before: waveform",
         "after: global",
     ]
@@ -67,23 +58,38 @@ def test_twenty_modes_go_on_in_further_rows() -> None:
     }
 
 
-def test_every_pair_is_drawn_where_they_are_few() -> None:
-    few = dataclasses.replace(VERDICT, pairs=twenty.pairs()[:28])
-    figure = gallery.differences(few, twenty.FAMILIES)
-    assert len(figure.axes[0].get_yticklabels()) == 28
+def test_every_picture_has_a_wide_form_and_one_for_a_phone() -> None:
+    """Of fifty classes: 720 and 350 pixels wide, none of them endless."""
+    families = {mode: forged.FAMILIES[mode] for mode in list(forged.FAMILIES)[:3]}
+    found = forged.pictures(families)
+    wide = {name for name in found if not name.endswith("-narrow")}
+    assert {f"{name}-narrow" for name in wide} == set(found) - wide
+    assert wide >= {"accuracy", "curves", "differences", "classes", "clip", "confusion-differences", "confusion-none"}
+    for name, picture in found.items():
+        width, height = picture.figure.get_size_inches()
+        assert width == (style.WIDE if name in wide else style.NARROW)
+        assert height < 14, name
+        assert len(picture.title) > 10
+        assert len(picture.alt) > 20
+        assert not picture.figure.get_suptitle()  # it stands on the page
 
 
-def test_of_many_pairs_those_with_the_baseline_are_drawn_and_the_others_are_told() -> None:
-    """A regression: 190 pairs made a picture of 70 inches."""
-    figure = gallery.differences(VERDICT, twenty.FAMILIES)
-    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert labels == [f"{mode} less none" for mode in list(twenty.FAMILIES)[:0:-1]]
-    assert "171 pairs without none are in differences.csv" in " ".join(figure.get_suptitle().split())
+def test_a_matrix_of_few_classes_is_the_same_on_a_phone() -> None:
+    families = {mode: twenty.FAMILIES[mode] for mode in list(twenty.FAMILIES)[:2]}
+    found = forged.pictures(families, ["cat", "dog", "rain"])
+    assert found["confusion-none"].figure.get_figwidth() == style.NARROW
+    assert "confusion-none-narrow" not in found
+    assert "confusion-differences-narrow" not in found
 
 
-@pytest.mark.parametrize("beats", [True, False])
-def test_the_title_says_how_many_can_be_told_apart(beats: bool) -> None:
-    pairs = twenty.pairs()[:3].assign(distinguishable=beats)
-    title = gallery.differences(dataclasses.replace(VERDICT, pairs=pairs), twenty.FAMILIES).get_suptitle()
-    expected = "3 of 3 pairs can be told apart (filled)" if beats else "no pair can be told apart"
-    assert title == f"Differences in accuracy: {expected}"
+def test_one_mode_alone_has_nothing_to_be_held_against() -> None:
+    found = forged.pictures({"none": "identity"}, ["cat", "dog", "rain"])
+    assert not {"differences", "classes", "confusion-differences", "noop"} & set(found)
+
+
+def test_the_confusions_shown_are_of_the_mode_to_use_or_of_the_best_other() -> None:
+    verdict = forged.verdict()
+    assert gallery.most_telling(verdict) == "pcen"
+    best = "exponential"
+    for mode in (verdict.baseline, None):
+        assert gallery.most_telling(forged.verdict(decided=mode)) == best

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
+import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
 import pytest
 from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.figure import Figure
 
+from specnorm.errors import one_line
 from specnorm.report import sound, style
+from specnorm.report.picture import Picture, hover
 from tests.made_up import ROOT
 from tests.report import twenty
 
 
 @style.drawn
-def picture(colour: str = style.INK) -> Figure:
+def picture(colour: str = style.INK, said: str = "a line") -> Picture:
     figure = Figure(figsize=(2, 2))
-    figure.subplots().plot([0, 1], [0, 1], color=colour)
-    style.headline(figure, "A line")
-    return figure
+    (line,) = figure.subplots().plot([0, 1], [0, 1], "o", color=colour)
+    hover(line, said)
+    return Picture(figure, "A line", f"From 0 to 1: {said}.")
 
 
 def test_shipped_modes_have_colours_of_their_own() -> None:
@@ -88,10 +90,10 @@ def test_modes_are_seen_on_light_and_dark_pages() -> None:
 
 
 def test_an_svg_turns_its_inks_on_a_dark_page() -> None:
-    text = style.svg(picture())
+    text = style.svg(picture(), "a")
     sheet = re.search(r"<svg[^>]*><style>(.*?)</style>", text, re.DOTALL)
     assert sheet
-    assert sheet[1].startswith("@media (prefers-color-scheme: dark)")
+    assert "@media (prefers-color-scheme: dark)" in sheet[1]
     for ink in (style.INK, style.MUTED):
         assert f'[style*="stroke: {ink}"]' in sheet[1]
         assert f"stroke: {ink}" in text.partition("</style>")[2]  # what the rule is to find
@@ -99,15 +101,42 @@ def test_an_svg_turns_its_inks_on_a_dark_page() -> None:
 
 
 def test_an_svg_has_no_background_no_date_and_no_address_to_fetch() -> None:
-    text = style.svg(picture())
+    text = style.svg(picture(), "a")
     assert "<dc:date>" not in text
     assert not re.search(r'(href|src)="(?!#|data:)', text)
-    assert style.svg(picture()) == text
+    assert style.svg(picture(), "a") == text
+
+
+def test_pictures_of_one_page_share_no_identifier_and_style_nothing_of_it() -> None:
+    drawings = style.svgs({"a": picture(), "b-narrow": picture()})
+    owned = {name: set(re.findall(r' id="([^"]*)"', text)) for name, text in drawings.items()}
+    for name, text in drawings.items():
+        assert text.startswith('<svg class="picture" role="img" aria-label="From 0 to 1: a line."')
+        referred = set(re.findall(r'(?:href="|url\()#([^")]*)', text))
+        assert owned[name] == referred  # each leads somewhere, and no other is there
+        assert all(identifier.startswith(f"{name}-") for identifier in referred)
+        (sheet,) = re.findall(r"<style[^>]*>(.*?)</style>", text)
+        rules = re.sub(r"@media \([^)]*\)\{", "", sheet).strip("}").split("}")
+        assert all(rule.startswith(".picture ") for rule in rules)
+    assert owned["a"]
+    assert not owned["a"] & owned["b-narrow"]
+
+
+@pytest.mark.parametrize(
+    "label",
+    ['"><script>alert(1)</script>', "</title><b>", "a & b; --> <!--", 'href="#x" url(#x)', "two\nlines \x1b[31m"],
+)
+def test_a_mark_says_its_words_and_no_markup(label: str) -> None:
+    found = ET.fromstring(style.svg(picture(said=label), "a"))
+    (title,) = found.iter("{http://www.w3.org/2000/svg}title")
+    assert title.text == one_line(label)
+    assert found.attrib["aria-label"] == f"From 0 to 1: {one_line(label)}."
+    assert not [element for element in found.iter() if element.tag.endswith(("script", "}b"))]
 
 
 def test_every_named_ink_is_written_as_the_rules_expect() -> None:
     for colour in style._DARK:
-        assert f"stroke: {colour}" in style.svg(picture(colour)).partition("</style>")[2]
+        assert f"stroke: {colour}" in style.svg(picture(colour), "a").partition("</style>")[2]
 
 
 def test_drawing_leaves_the_callers_settings() -> None:
@@ -118,14 +147,3 @@ def test_drawing_leaves_the_callers_settings() -> None:
 
 def test_the_three_for_notebooks_are_there() -> None:
     assert all(callable(getattr(sound, name)) for name in ("show_waveform", "show_spectrogram", "show_statistics"))
-
-
-def test_dvc_draws_modes_in_the_same_colours() -> None:
-    template = json.loads((ROOT / ".dvc/plots/curves_by_mode.json").read_text())
-    scale = template["spec"]["encoding"]["color"]["scale"]
-    assert scale["domain"]["unionWith"] == list(style.COLOURS)
-    # What a mode of one's own gets depends on its family, which DVC's tables do not hold; there it is on its own.
-    others = style.colours({f"{index:02}": f"{index:02}" for index in range(14)})
-    assert scale["range"] == [*style.COLOURS.values(), *others.values()]
-    confusion = json.loads((ROOT / ".dvc/plots/confusion_by_mode.json").read_text())
-    assert confusion["facet"]["column"]["sort"] == list(style.COLOURS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -33,48 +34,50 @@ LABELS = [f"class {index}" for index in range(10)]
 _CELLS = 5
 
 
-def cells() -> pd.DataFrame:
+def cells(families: Mapping[str, str] = FAMILIES) -> pd.DataFrame:
     generator = np.random.default_rng(0)
     rows = [
         {
             "norm": norm,
             "fold": fold,
+            "seed": 0,
             "accuracy": 0.5 + 0.01 * place + 0.04 * generator.standard_normal(),
             "train_seconds": 60.0 + place,
             "total_seconds": 70.0 + place,
             "device": "cpu",
             "precision": "bf16",
         }
-        for place, norm in enumerate(FAMILIES)
+        for place, norm in enumerate(families)
         for fold in range(1, 1 + _CELLS)
     ]
     return pd.DataFrame(rows)
 
 
-def modes() -> pd.DataFrame:
-    found = cells().groupby("norm", sort=False)["accuracy"].mean().reset_index(name="mean")
+def modes(families: Mapping[str, str] = FAMILIES) -> pd.DataFrame:
+    found = cells(families).groupby("norm", sort=False)["accuracy"].mean().reset_index(name="mean")
     return found.assign(low=found["mean"] - 0.04, high=found["mean"] + 0.04)
 
 
-def pairs() -> pd.DataFrame:
-    means = modes().set_index("norm")["mean"]
+def pairs(families: Mapping[str, str] = FAMILIES) -> pd.DataFrame:
+    means = modes(families).set_index("norm")["mean"]
     rows = [
         {
             "one": other,
             "other": one,
+            "declared": _declared(one, other, families),
             "accuracy_difference": means[other] - means[one],
             "accuracy_low": means[other] - means[one] - 0.06,
             "accuracy_high": means[other] - means[one] + 0.06,
             "p_adjusted": 0.01 if means[other] - means[one] > 0.06 else 0.6,
             "detectable": 0.07,
-            "distinguishable": bool(means[other] - means[one] > 0.06),
+            "distinguishable": _declared(one, other, families) and bool(means[other] - means[one] > 0.06),
         }
-        for one, other in combinations(FAMILIES, 2)
+        for one, other in combinations(families, 2)
     ]
     return pd.DataFrame(rows)
 
 
-def curves() -> pd.DataFrame:
+def curves(families: Mapping[str, str] = FAMILIES) -> pd.DataFrame:
     rows = [
         {
             "norm": norm,
@@ -84,18 +87,18 @@ def curves() -> pd.DataFrame:
             "valid_loss": 2.3 * np.exp(-epoch / (8 + place / 4)) + 0.05 * fold,
             "valid_accuracy": (0.4 + 0.02 * place) * (1 - np.exp(-epoch / 4)) + 0.01 * fold,
         }
-        for place, norm in enumerate(FAMILIES)
+        for place, norm in enumerate(families)
         for fold in range(1, 1 + _CELLS)
         for epoch in range(1, 21)
     ]
     return pd.DataFrame(rows)
 
 
-def classes() -> pd.DataFrame:
+def classes(families: Mapping[str, str] = FAMILIES, labels: Sequence[str] = LABELS) -> pd.DataFrame:
     generator = np.random.default_rng(0)
     rows = []
-    for norm in list(FAMILIES)[1:]:
-        for target, label in enumerate(LABELS):
+    for norm in list(families)[1:]:
+        for target, label in enumerate(labels):
             value = 0.2 * generator.standard_normal()
             rows.append(
                 {
@@ -107,12 +110,17 @@ def classes() -> pd.DataFrame:
                     "difference": value,
                     "low": value - 0.15,
                     "high": value + 0.15,
+                    "marked": abs(value) > 0.35,
                 }
             )
     return pd.DataFrame(rows)
 
 
-def survivals() -> pd.DataFrame:
+def survivals(families: Mapping[str, str] = FAMILIES) -> pd.DataFrame:
     names = [f"{what}_{place}" for what in ("effect", "padded", "padding") for place in ("inside", "border")]
-    values = 10.0 ** np.random.default_rng(0).uniform(-4, 0, (len(FAMILIES) - 1, len(names)))
-    return pd.DataFrame(values, [f"{norm} against waveform" for norm in list(FAMILIES)[1:]], names)
+    values = 10.0 ** np.random.default_rng(0).uniform(-4, 0, (len(families) - 1, len(names)))
+    return pd.DataFrame(values, [f"{norm} against waveform" for norm in list(families)[1:]], names)
+
+
+def _declared(one: str, other: str, families: Mapping[str, str]) -> bool:
+    return one == next(iter(families)) or one.removesuffix("_raw") == other.removesuffix("_raw")

@@ -17,6 +17,7 @@ import pytest
 import torch
 import yaml
 
+from pipeline import progress
 from specnorm.training import loop
 from stages import download, normalizers, source, spectrograms, statistics, train
 from tests import made_up
@@ -93,7 +94,7 @@ def stop_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Interrupt the cell right after an epoch; DVC has removed its outputs before."""
     shutil.rmtree(FOLDER, ignore_errors=True)
 
-    def stopping(_: object) -> Callable[[loop.EpochRow], None]:
+    def stopping(*_: object) -> Callable[[loop.EpochRow], None]:
         def line(row: loop.EpochRow) -> None:
             if row["epoch"] == epoch:
                 raise KeyboardInterrupt
@@ -101,7 +102,7 @@ def stop_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
         return line
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "_report", stopping)
+        patch.setattr(progress, "epochs", stopping)
         assert train.main(CELL) == 130
     assert not (FOLDER / "metrics.json").exists()
 
@@ -130,11 +131,12 @@ AT_WORK = """
     import signal, sys
     import torch
     torch.set_num_threads(1)
+    from pipeline import progress
     from specnorm.training import model
     from stages import train
     from tests.training import small
 
-    def waiting(params):
+    def waiting(count, precision):
         def line(row):
             print("epoch", int(row["epoch"]), flush=True)
             signal.pause()
@@ -142,7 +144,7 @@ AT_WORK = """
 
     model.xresnet18 = small.small_network
     train._CHECKPOINT_SECONDS = 0.0
-    train._report = waiting
+    progress.epochs = waiting
     sys.exit(train.main(sys.argv[1:]))
 """
 

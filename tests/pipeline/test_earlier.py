@@ -1,0 +1,79 @@
+"""One mode alone names the comparison in whose place its results are."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline import earlier, places
+from specnorm.report import results
+from stages import compare
+from tests import made_up
+from tests.builders import tree
+
+LAST = "The last comparison of these clips, of none, waveform, global and channel, "
+
+
+def compared(*modes: str) -> results.Results:
+    """Compare these of the workspace's modes; returns what was written."""
+    norm = {mode: yaml.safe_load((made_up.ROOT / f"conf/norm/{mode}.yaml").read_text()) for mode in modes}
+    made_up.change_params(Path(), norm=norm)
+    assert compare.main([]) == 0
+    return results.read(places.COMPARISON)
+
+
+def test_one_mode_names_the_last_comparison_and_the_way_back(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", "dusky-worm")
+    first = compared(*made_up.MODES)
+    assert first.verdict.caveat is None
+    monkeypatch.setenv("DVC_EXP_NAME", "later-one")
+    outcome = f"said to use {first.verdict.recommended}" if first.verdict.recommended else "was undecided"
+    said = f"{LAST}{outcome}: `dvc exp apply dusky-worm` brings it back"
+    capsys.readouterr()
+    for _ in range(2):  # one mode is no comparison, and is not remembered
+        alone = compared("global")
+        assert alone.verdict.caveat == said
+        page = html.unescape((places.COMPARISON / "report.html").read_text(encoding="utf-8"))
+        assert said in page
+        assert said in capsys.readouterr().out
+        assert [mode.norm for mode in alone.verdict.modes] == ["global"]
+
+
+def test_what_was_no_experiment_is_run_again(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DVC_EXP_NAME", raising=False)
+    compared("none", "channel")
+    said = compared("none").verdict.caveat
+    assert said is not None
+    assert said.startswith("The last comparison of these clips, of none and channel, ")
+    assert said.endswith(": the same run brings it back and trains nothing")
+
+
+@pytest.mark.parametrize("damage", ["", "{}", '{"format": 1}'])
+def test_a_note_that_is_gone_or_damaged_is_a_sentence_less(workspace: Path, damage: str) -> None:
+    compared(*made_up.MODES)
+    (note,) = (places.cache() / "comparisons").iterdir()
+    if damage:
+        note.write_text(damage)
+    else:
+        note.unlink()
+    assert compared("none").verdict.caveat is None
+
+
+def test_comparisons_of_other_clips_are_not_named(workspace: Path) -> None:
+    said = results.read(places.COMPARISON).verdict
+    others = said.model_copy(update={"dataset": said.dataset.model_copy(update={"digest": "0" * 64})})
+    earlier.remembered(others)
+    (places.cache() / "comparisons" / f"{said.dataset.digest[:16]}.json").unlink(missing_ok=True)
+    assert compared("none").verdict.caveat is None
+
+
+def test_a_comparison_is_written_as_it_ever_was(workspace: Path) -> None:
+    """The note lies beside the outputs, not in them."""
+    before = tree(places.COMPARISON)
+    compared(*made_up.MODES)
+    assert tree(places.COMPARISON) == before
