@@ -25,11 +25,8 @@ COMMANDS = {
     "pipeline.graph": "dvc",
     "pipeline.next": "pydantic",
     "pipeline.parallel": "hydra",
-<<<<<<< HEAD
-    "pipeline.ui": "pydantic",
-=======
     "pipeline.quiet_dvc": "dvc",
->>>>>>> verdict
+    "pipeline.ui": "pydantic",
     "specnorm summary": "pandas",
 }
 HOSTILE = "\x1b[31m\x9b2J\u202egnp"
