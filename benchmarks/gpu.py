@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.__main__ import beside_training, head
 from benchmarks.measure import Figures, in_turns
-from benchmarks.trainers import BATCH
+from benchmarks.trainers import BATCH, MODE
 from benchmarks.workspace import Workspace, copy_of_repository
 from pipeline import places
 from specnorm.training import cells
@@ -161,7 +161,7 @@ def main(argv: list[str] | None = None) -> int:
             f"train.device={parsed.device}",
             f"train.epochs={parsed.epochs}",
             f"train.batch_size={parsed.batch}",
-            *([] if "comparison" in parsed.parts else ["norm=global"]),  # the only mode that the other parts train
+            *([] if "comparison" in parsed.parts else [f"norm={MODE}"]),  # the only mode that the other parts train
         )
         workspace.run("dvc", "repro", "normalizers")
         for name in parsed.parts:

@@ -29,8 +29,10 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores, since some test waits for a browser, a queue or a lock most of the time."""
-    return min(len(os.sched_getaffinity(0)) + 1, 4)
+    """One more than there are cores, since some test waits for a browser, a queue or a lock; at most four."""
+    from pipeline import machine  # here: the library's own tests run without the pipeline
+
+    return min(len(machine.cores_of_this_process()) + 1, 4)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
