@@ -90,6 +90,7 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
     run = {**host, "reason": choice.reason, "epochs_run": len(result.epoch_seconds), "clips": result.clips}
     run["batch_norm"] = result.batch_norm
     run |= {name: round(value, 3) for name, value in measured.items()}
+    run["ended"] = round(time.time(), 3)  # a copied or restored file's own time tells nothing
     cells.write(places.cell_folder(key), result, cell.held_out, origin, run)
     checkpoint.remove()
     progress.end(params, of=shards)

@@ -183,6 +183,7 @@ class _Run(BaseModel):
     precision: str
     train_seconds: Annotated[float, Field(ge=0)]
     total_seconds: Annotated[float, Field(ge=0)]
+    ended: Annotated[float, Field(ge=0)] | None = None  # seconds since 1970; older cells do not say
 
 
 def _sealed(path: Path, kind: type[BaseModel]) -> dict[str, Any]:
