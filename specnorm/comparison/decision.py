@@ -9,10 +9,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from specnorm.comparison.metrics import points
+from specnorm.comparison.metrics import margin_shown, points, probability_shown
 from specnorm.comparison.variance import Variance
 
 DRAWS = 20_000
+_TOLD = 5  # modes that a sentence names one by one
 TIE = 0.001  # expected losses that differ by less are alike, and the simpler mode comes first
 
 State = Literal["decided", "undecided", "nothing learned", "not compared"]
@@ -113,15 +114,18 @@ def _one_run(least: str) -> str:
 def _decided(
     simplest: Sequence[str], near: dict[str, float], shortfall: dict[str, float], mode: str, margin: float
 ) -> str:
-    within = f"within {_margin(margin)} of the best, with {_percent(near[mode])} probability"
+    within = f"within {margin_shown(margin)} of the best, with {probability_shown(near[mode])} probability"
     if mode == simplest[0]:
         return f"Use {mode}: it is the simplest mode, and {within}"
-    passed = "; ".join(
-        f"{each}, simpler, is with {_percent(near[each])}, and would cost {points(shortfall[each]):.1f} points on "
-        "average"
-        for each in simplest[: simplest.index(mode)]
-    )
-    return f"Use {mode}: it is the simplest mode {within} ({passed})"
+    passed = simplest[: simplest.index(mode)]
+    told, others = _nearest(passed, near)
+    reasons = [
+        f"{each}, simpler, is with {probability_shown(near[each])}, "
+        f"and would cost {points(shortfall[each]):.1f} points on average"
+        for each in told
+    ]
+    reasons += [f"{len(others)} others, simpler, are no likelier"] if others else []
+    return f"Use {mode}: it is the simplest mode {within} ({'; '.join(reasons)})"
 
 
 def _open(
@@ -132,22 +136,18 @@ def _open(
     margin: float,
     sure: float,
 ) -> str:
-    rest = ", ".join(f"{mode} {_percent(near[mode])}" for mode in simplest)
+    told, others = _nearest(simplest, near)
+    chances = [f"{mode} {probability_shown(near[mode])}" for mode in told]
+    chances += [f"{len(others)} others no likelier"] if others else []
     other = next((mode for mode in simplest if mode != least), least)
     return (
-        f"Undecided: no mode is within {_margin(margin)} of the best with {_percent(sure)} probability ({rest}). Until "
-        f"more is run, {least} loses least: {points(shortfall[least]):.1f} points on average, {other} "
-        f"{points(shortfall[other]):.1f}"
+        f"Undecided: no mode is within {margin_shown(margin)} of the best with {probability_shown(sure)} probability "
+        f"({', '.join(chances)}). Until more is run, {least} loses least: {points(shortfall[least]):.1f} points on "
+        f"average, {other} {points(shortfall[other]):.1f}"
     )
 
 
-def _margin(margin: float) -> str:
-    shown = f"{points(margin):g}"
-    return f"{shown} point" if shown == "1" else f"{shown} points"
-
-
-def _percent(share: float) -> str:
-    """A share in per cent; never a certainty that draws cannot give."""
-    if share > 0.995:
-        return "over 99 %"
-    return "under 1 %" if share < 0.005 else f"{100 * share:.0f} %"
+def _nearest(modes: Sequence[str], near: dict[str, float]) -> tuple[list[str], list[str]]:
+    """The modes in their order, and those that a sentence leaves out: all but the likeliest, where they are many."""
+    told = set(modes if len(modes) <= _TOLD + 1 else sorted(modes, key=lambda mode: -near[mode])[:_TOLD])
+    return [mode for mode in modes if mode in told], [mode for mode in modes if mode not in told]

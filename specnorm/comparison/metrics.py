@@ -53,6 +53,27 @@ def p_shown(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
+def probability_shown(share: float) -> str:
+    """A probability that draws have found, in per cent: never a certainty, which they cannot give.
+
+    >>> probability_shown(0.964), probability_shown(1.0)
+    ('96 %', 'over 99 %')
+    """
+    if share > 0.995:
+        return "over 99 %"
+    return "under 1 %" if share < 0.005 else f"{100 * share:.0f} %"
+
+
+def margin_shown(share: float) -> str:
+    """A distance in points that somebody has chosen.
+
+    >>> margin_shown(0.01), margin_shown(0.025)
+    ('1 point', '2.5 points')
+    """
+    shown = f"{points(share):g}"
+    return f"{shown} point" if shown == "1" else f"{shown} points"
+
+
 def _with_count(values: _Float) -> _Float:
     return np.stack([values, np.ones_like(values)], axis=1)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from specnorm.comparison.document import Difference, Document, Pair
 from specnorm.comparison.document import Mode as Scored
+from specnorm.comparison.metrics import margin_shown, probability_shown
 from specnorm.normalization.base import kind_named
 from specnorm.params import WAVEFORMS, LinearParams, MelParams, NormParams
 from specnorm.report import formats, usage
@@ -122,12 +123,12 @@ def _facts(document: Document, mode: str) -> list[Fact]:
     if other is None:
         return facts
     said = f"points more than {other.norm}, {'the baseline' if other.norm == document.baseline else 'the next best'}"
-    near = f"probability to be within {formats.margin(document.decision.margin)} of the best"
+    near = f"probability to be within {margin_shown(document.decision.margin)} of the best"
     behind = "points behind the best on average, as far as is known"
     return [
         *facts,
         _lead(document, mode, other.norm, said),
-        Fact(near, formats.probability(found.near)),
+        Fact(near, probability_shown(found.near)),
         Fact(behind, formats.in_points(found.shortfall)),
     ]
 

@@ -16,7 +16,6 @@ from specnorm.report.example import Example
 from specnorm.report.picture import Picture, listed
 from specnorm.report.style import drawn, short, width
 
-_LIMITS = (0.5, 99.5)  # percentiles that a spectrogram's colours reach: single values at the floor would dim the rest
 _COLUMNS = {False: 4, True: 2}  # of wide and narrow pictures
 _WAVEFORMS: dict[Waveform, tuple[str, str]] = {
     "raw": ("the waveform as it is", "full scale = 1"),
@@ -76,7 +75,7 @@ def one_clip(example: Example, inputs: Inputs, params: LinearParams | MelParams,
 def _spectrogram(
     axes: Axes, title: str, level: NDArray[np.float32], params: LinearParams | MelParams, *, unit: str, named: bool
 ) -> None:
-    low, high = _limits(level)
+    low, high = sound.reach(level)
     reach = f"{low:.0f} to {high:.0f} dB" if unit == "dB" else f"{low:.2g} to {high:.2g}"
     sound.show_spectrogram(level, params, axes=axes, limits=(low, high), bar=False)
     axes.set_title(f"{short(title)}\n{reach}", fontsize=7)
@@ -84,8 +83,3 @@ def _spectrogram(
     axes.set_ylabel("frequency (Hz)" if named else "", fontsize=8)
     if not named:
         axes.tick_params(labelleft=False)
-
-
-def _limits(level: NDArray[np.float32]) -> tuple[float, float]:
-    low, high = (float(value) for value in np.percentile(level, _LIMITS))
-    return (low, high) if high > low and math.isfinite(high - low) else (low - 1, low + 1)

@@ -43,27 +43,6 @@ def percent(share: float | None, digits: int = 1) -> str:
     return ABSENT if share is None else f"{100 * share:.{digits}f} %"
 
 
-def probability(share: float) -> str:
-    """A probability that draws have found: never a certainty, which they cannot give.
-
-    >>> probability(0.964), probability(1.0)
-    ('96 %', 'over 99 %')
-    """
-    if share > 0.995:
-        return "over 99 %"
-    return "under 1 %" if share < 0.005 else f"{100 * share:.0f} %"
-
-
-def margin(share: float) -> str:
-    """A distance in points that somebody has chosen.
-
-    >>> margin(0.01), margin(0.025)
-    ('1 point', '2.5 points')
-    """
-    shown = f"{points(share):g}"
-    return f"{shown} point" if shown == "1" else f"{shown} points"
-
-
 def interval(found: Estimate | Difference, *, share: bool = True) -> str:
     """From where to where, as the figure itself is shown; nothing where there is no interval."""
     if found.low is None or found.high is None:

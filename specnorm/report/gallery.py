@@ -68,7 +68,7 @@ def figures(
     confusion, small = checked.confusion, matrices.is_one_size(labels)
     if len(modes) > 1:
         compared = most_telling(verdict), verdict.baseline
-        add("confusion-differences", matrices.confusion_differences, confusion, *compared, labels, one_size=small)
+        add("confusions", matrices.confusion_differences, confusion, *compared, labels, one_size=small)
     for mode in modes:
         add(f"confusion-{mode}", matrices.confusion, confusion, mode, labels, one_size=small)
     add("time", pictures.time_spent, checked.cells, families)

@@ -20,11 +20,11 @@ from specnorm.datasets.dataset import open_dataset
 from specnorm.errors import one_line
 from specnorm.params import LinearParams, MelParams, Waveform
 from specnorm.report import embedded
+from specnorm.report.sound import reach
 from specnorm.report.telling import telling
 
 _LIKELIEST = 3  # classes that are told of each mode
 _LONGEST_S = 20.0  # of a clip's sound in the page: some 100 kB
-_LIMITS = (0.5, 99.5)  # percentiles that a spectrogram's colours reach: single values at the floor would dim the rest
 
 
 @dataclass(frozen=True)
@@ -182,9 +182,7 @@ def _heard(
 
 def _view(mode: str, inputs: Inputs, found: Outcomes, place: int, labels: Sequence[str]) -> View:
     given = inputs.of(mode)[0, 0].numpy()  # [bins, frames]
-    low, high = (float(value) for value in np.percentile(given, _LIMITS))
-    if not low < high:  # a level throughout
-        low, high = low - 1, high + 1
+    low, high = reach(given)
     by_seed = found.probabilities[mode][:, place]  # [seeds, classes]
     mean, target = by_seed.mean(axis=0), int(found.targets[place])
     likeliest = np.argsort(-mean, kind="stable")[:_LIKELIEST]

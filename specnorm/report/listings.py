@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from specnorm.comparison.document import Document, Effect, Mode, Pair
-from specnorm.comparison.metrics import p_shown
+from specnorm.comparison.metrics import margin_shown, p_shown, probability_shown
 from specnorm.report import formats
 from specnorm.report.confusions import most_confused
 from specnorm.report.listing import Column, Entry, Listing, Row, carried, difference, estimate, figure, mode
@@ -39,7 +39,7 @@ def listings(document: Document, frames: Mapping[str, pd.DataFrame]) -> dict[str
 
 def modes(document: Document, frame: pd.DataFrame) -> Listing:
     """A row a mode; the one that is decided for is chosen."""
-    within = f"within {formats.margin(document.decision.margin)} of the best"
+    within = f"within {margin_shown(document.decision.margin)} of the best"
     titles = ["accuracy (%)", "deviation", within, "behind the best (points)", "macro F1 (%)"]
     titles += ["log loss (nats)", "calibration error (%)", "of that by chance"]
 
@@ -49,7 +49,7 @@ def modes(document: Document, frame: pd.DataFrame) -> Listing:
             mode(found.norm),
             estimate(found.accuracy),
             figure(deviation, formats.in_points(deviation)),
-            figure(found.near, formats.probability(found.near)),
+            figure(found.near, probability_shown(found.near)),
             figure(found.shortfall, formats.in_points(found.shortfall)),
             estimate(found.f1_macro),
             estimate(found.log_loss, share=False),

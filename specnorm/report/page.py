@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from specnorm.comparison.document import Document
+from specnorm.comparison.metrics import margin_shown
 from specnorm.errors import visible
 from specnorm.report import formats
 from specnorm.report.card import Card
@@ -64,7 +65,7 @@ def render(
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.filters |= {"number": formats.number, "percent": formats.percent, "margin": formats.margin}
+    environment.filters |= {"number": formats.number, "percent": formats.percent, "margin": margin_shown}
     text = environment.get_template("report.html").render(
         verdict=document,
         colours=colours,

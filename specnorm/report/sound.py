@@ -6,6 +6,7 @@ Each is drawn without pyplot. A notebook, after one ``%matplotlib inline``, show
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -24,6 +25,7 @@ from specnorm.report import style
 from specnorm.report.picture import hover
 from specnorm.statistics.training_set import TrainingStatistics
 
+_REACH = (0.5, 99.5)  # percentiles: single values at the floor would dim all the rest
 _DPI = 100  # of what is drawn as pixels inside an SVG, too
 _WAVE = "#0072B2"  # drawn as pixels, which do not turn with the page: it reads on light and dark ones
 _VARIANTS: dict[Waveform, tuple[str, str]] = {
@@ -196,6 +198,12 @@ def _finite(values: ArrayLike | Tensor, what: str) -> _Float:
     if not np.isfinite(array).all():
         raise ValueError(f"a {what} of finite values was expected")
     return array
+
+
+def reach(values: _Float) -> tuple[float, float]:
+    """Limits for a spectrogram's colours by itself, which a level throughout lies in the middle of."""
+    low, high = (float(value) for value in np.percentile(values, _REACH))
+    return (low, high) if high > low and math.isfinite(high - low) else (low - 1, low + 1)
 
 
 def _extremes(level: _Float) -> tuple[float, float]:

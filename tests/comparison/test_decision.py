@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -73,6 +75,17 @@ def test_what_is_not_sure_is_open_and_says_what_loses_least() -> None:
     assert "Until more is run, b loses least: " in found.sentence
     assert found.shortfall["b"] < found.shortfall["a"] < found.shortfall["c"]
     assert decided(variance([0.60, 0.61, 0.50], 0.03), "abc", margin=0.2).state == "decided"
+
+
+def test_of_many_modes_the_words_name_the_likeliest_in_their_order_and_count_the_others() -> None:
+    means = [0.50, 0.51, 0.52, 0.53, 0.54, 0.55, 0.56, 0.60]
+    decided_one = decided(variance(means, 0.004), "abcdefgh")
+    assert decided_one.sentence.startswith("Use h: it is the simplest mode within 1 point of the best, ")
+    assert decided_one.sentence.count("simpler, is with") == 5
+    assert decided_one.sentence.endswith("; 2 others, simpler, are no likelier)")
+    one_open = decided(variance([0.5, 0.5, 0.5, *np.linspace(0.597, 0.603, 5)], 0.02), "abcdefgh")
+    assert one_open.state == "undecided"
+    assert re.search(r"\(d \d+ %, e \d+ %, f \d+ %, g \d+ %, h \d+ %, 3 others no likelier\)", one_open.sentence)
 
 
 def test_of_modes_that_lose_alike_the_simpler_comes_first() -> None:

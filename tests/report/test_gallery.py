@@ -64,7 +64,7 @@ def test_every_picture_has_a_wide_form_and_one_for_a_phone() -> None:
     found = forged.pictures(families)
     wide = {name for name in found if not name.endswith("-narrow")}
     assert {f"{name}-narrow" for name in wide} == set(found) - wide
-    assert wide >= {"accuracy", "curves", "differences", "classes", "clip", "confusion-differences", "confusion-none"}
+    assert wide >= {"accuracy", "curves", "differences", "classes", "clip", "confusions", "confusion-none"}
     for name, picture in found.items():
         width, height = picture.figure.get_size_inches()
         assert width == (style.WIDE if name in wide else style.NARROW)
@@ -79,12 +79,12 @@ def test_a_matrix_of_few_classes_is_the_same_on_a_phone() -> None:
     found = forged.pictures(families, ["cat", "dog", "rain"])
     assert found["confusion-none"].figure.get_figwidth() == style.NARROW
     assert "confusion-none-narrow" not in found
-    assert "confusion-differences-narrow" not in found
+    assert "confusions-narrow" not in found
 
 
 def test_one_mode_alone_has_nothing_to_be_held_against() -> None:
     found = forged.pictures({"none": "identity"}, ["cat", "dog", "rain"])
-    assert not {"differences", "classes", "confusion-differences", "noop"} & set(found)
+    assert not {"differences", "classes", "confusions", "noop"} & set(found)
 
 
 def test_the_confusions_shown_are_of_the_mode_to_use_or_of_the_best_other() -> None:
