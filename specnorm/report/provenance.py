@@ -10,6 +10,8 @@ from specnorm.shards.fit import fit_sentence
 from specnorm.shards.store import Shards
 from specnorm.training.cells import StoredCell
 
+_UNTOLD = "unknown"  # by cells of earlier versions
+
 
 def provenance(
     stored: Sequence[StoredCell],
@@ -21,8 +23,9 @@ def provenance(
     """Data, front end, network, recipe, device and versions in words; where cells differ, all that there was."""
 
     def all_of(name: str) -> str:
-        return ", ".join(sorted({str(cell.run.get(name, "unknown")) for cell in stored}))
+        return ", ".join(sorted({str(cell.run.get(name, _UNTOLD)) for cell in stored}))
 
+    batch_norm = all_of("batch_norm")
     front_end = spectrogram.model_dump(mode="json")
     lengths = shards.manifest["dataset"].get("lengths")
     told = [*(sentences(lengths) if lengths else []), *([fit_sentence(shards.fit)] if shards.fit else [])]
@@ -33,7 +36,7 @@ def provenance(
         "front end": ", ".join(f"{name} {value}" for name, value in front_end.items() if value is not None),
         "network": ", ".join(str(value) for value in model.model_dump(mode="json").values()),
         "training": ", ".join(f"{name} {value}" for name, value in recipe.items()),
-        "batch normalisation": f"{all_of('batch_norm')} statistics",
+        **({"batch normalisation": f"{batch_norm} statistics"} if batch_norm != _UNTOLD else {}),
         "device": f"{all_of('device_name')}; {all_of('precision')}; threads of a cell: {all_of('threads')}",
         "versions": f"Python {all_of('python')}, torch {all_of('torch')}",
     }
