@@ -40,8 +40,12 @@ class Metric:
 
 
 def points(share: float) -> float:
-    """Hundredths, without the rounding of sums: differences of as many clips are shown alike."""
-    return round(100 * share, 9)
+    """Hundredths, without the rounding of sums: differences of as many clips are shown alike, and none has no sign.
+
+    >>> points(0.0125), points(-1e-17)
+    (1.25, 0.0)
+    """
+    return round(100 * share, 9) + 0.0
 
 
 def p_shown(p: float) -> str:

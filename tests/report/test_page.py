@@ -148,6 +148,14 @@ def test_a_picture_for_a_phone_stands_beside_its_wide_one() -> None:
     assert both.words.count("Three modes") == 1
 
 
+def test_the_folded_matrices_of_many_classes_are_the_small_ones_and_name_the_whole() -> None:
+    small, whole = page.Drawing("<svg><title>most</title></svg>", "Most"), page.Drawing("<svg/>", "Every class")
+    read = Words(rendered(made_up.document(MODES), pictures={"confusion-none": whole, "confusion-none-narrow": small}))
+    assert "Most" in read.words
+    assert "Every class" not in read.words
+    assert "figures/confusion-none.svg" in read.words
+
+
 def test_one_mode_alone_has_no_differences() -> None:
     read = Words(rendered(made_up.document({"none": {}}, state="not compared")))
     assert "none alone: nothing was compared" in read.words
