@@ -35,7 +35,7 @@ class Comparison:
         modes = f"{', '.join(self.modes[:-1])} and {self.modes[-1]}"
         back = "the same run brings it back and trains nothing"
         if self.experiment is not None:
-            back = f"`dvc exp apply {self.experiment}` brings it back"
+            back = f"dvc exp apply {self.experiment} brings it back"
         return f"The last comparison of these clips, of {modes}, {self.outcome}: {back}"
 
 

@@ -105,7 +105,7 @@ VALID: dict[str, Any] = {
         "memory_gb": None,
     },
     "compare": {"baseline": "none", "incomplete_folds": "refuse", "margin": 0.01, "sure": 0.8, "sounds": 12},
-    "tracking": {"experiment": "specnorm", "required": False},
+    "tracking": {"experiment": "specnorm", "required": False, "models": "recommended"},
 }
 DROP = object()
 

@@ -61,7 +61,7 @@ PARAMS: dict[str, Any] = {
         "memory_gb": None,
     },
     "compare": {"baseline": "none", "incomplete_folds": "refuse", "margin": 0.01, "sure": 0.8, "sounds": 12},
-    "tracking": {"experiment": "crash", "required": False},
+    "tracking": {"experiment": "crash", "required": False, "models": "recommended"},
 }
 
 

@@ -33,7 +33,7 @@ def test_one_mode_names_the_last_comparison_and_the_way_back(
     assert first.verdict.caveat is None
     monkeypatch.setenv("DVC_EXP_NAME", "later-one")
     outcome = f"said to use {first.verdict.recommended}" if first.verdict.recommended else "was undecided"
-    said = f"{LAST}{outcome}: `dvc exp apply dusky-worm` brings it back"
+    said = f"{LAST}{outcome}: dvc exp apply dusky-worm brings it back"
     capsys.readouterr()
     for _ in range(2):  # one mode is no comparison, and is not remembered
         alone = compared("global")
