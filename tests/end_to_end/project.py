@@ -109,15 +109,21 @@ class Project:
         return self.run("dvc", *arguments, fails=fails)
 
     def copied(self, root: Path) -> Project:
-        """A copy in another place. The files of DVC's cache, which it never writes to again, are linked."""
+        """A copy in another place. The files of DVC's cache, which it never writes to again, are linked.
+
+        Its MLflow store is filled anew, as everyone who copies a clone has to: the old one belongs to its place.
+        """
         cache = Path(".dvc/cache/files")
 
         def beside(folder: str, _: list[str]) -> list[str]:
-            return [cache.name] if Path(folder) == (self.root / cache).parent else []
+            left = {(self.root / cache).parent: [cache.name], self.root: ["mlflow.db", "mlartifacts"]}
+            return left.get(Path(folder), [])
 
         shutil.copytree(self.root, root, symlinks=True, ignore=beside)
         shutil.copytree(self.root / cache, root / cache, copy_function=os.link)
-        return Project(root, self.threads, self.elsewhere)
+        copy = Project(root, self.threads, self.elsewhere)
+        copy.run("python", "-m", "stages.track")
+        return copy
 
     def commit(self, message: str) -> None:
         """Commit everything that git does not ignore."""
