@@ -35,7 +35,7 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
     choice = device.choose(params.train.device, params.train.precision)
 
     # 1. The data, and the proof that no held-out clip shaped its own normalisation.
-    shards, place = finished.shards(params), places.normalizer_path(norm, fold)
+    shards = finished.shards(params)
     progress.begin(params, key, choice.reason, of=shards)
     normalizer = finished.normalizer(params, norm, fold, of=shards)
     training = [other for other in shards.folds if other != fold]
@@ -49,14 +49,7 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
     )
 
     # 2. What the result depends on.
-    origin = cells.origin(
-        key,
-        dataset=shards.dataset_digest,
-        front_end=shards.front_end_fingerprint,
-        normalizer=files.sha256_file(place),
-        model=params.model,
-        train=params.train,
-    )
+    origin = finished.origin(params, key, dataset=shards.dataset_digest)
     host = {
         "device": choice.device.type,
         "device_name": _device_name(choice.device),
