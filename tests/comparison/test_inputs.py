@@ -57,25 +57,32 @@ def taken(shards: Shards, modes: dict[str, TrainedMode]) -> Inputs:
     return inputs.take(shards, modes, 2, count=16)
 
 
-class Learned(Normalizer):
-    """Adds what training finds best, and drops values while it does."""
+@pytest.fixture
+def learned(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a kind that is trained with the network, and that other tests do not meet."""
+    monkeypatch.setattr(Normalizer, "_kinds", dict(Normalizer._kinds))
 
-    kind = "learned_in_a_test"
-    version, cost, family = 1, 50, "learned"
+    class Learned(Normalizer):
+        """Adds what training finds best, and drops values while it does."""
 
-    def __init__(self, bins: int, options: Options | None = None) -> None:
-        super().__init__(bins, options)
-        self.shift = nn.Parameter(torch.zeros(1))
+        kind = "learned_in_a_test"
+        version, cost, family = 1, 50, "learned"
 
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.dropout(x, 0.5, self.training) + self.shift
+        def __init__(self, bins: int, options: Options | None = None) -> None:
+            super().__init__(bins, options)
+            self.shift = nn.Parameter(torch.zeros(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return functional.dropout(x, 0.5, self.training) + self.shift
+
+    return Learned.kind
 
 
 def test_a_mode_that_is_trained_is_shown_as_its_training_left_it(
-    tmp_path: Path, shards: Shards, fits: dict[str, FittedMode]
+    tmp_path: Path, shards: Shards, fits: dict[str, FittedMode], learned: str
 ) -> None:
     """A regression: it was shown as it was fitted, and as it is while the network is trained."""
-    fit = dataclasses.replace(fits["none"], mode="learned", kind=Learned.kind, state={"shift": [0.0]})
+    fit = dataclasses.replace(fits["none"], mode="learned", kind=learned, state={"shift": [0.0]})
     normalizer = fit.build()
     with torch.no_grad():
         normalizer.get_parameter("shift").fill_(3.0)
