@@ -29,6 +29,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return finished.copied(tmp_path_factory.mktemp("pipeline") / finished.root.name)
 
 
+@pytest.fixture(scope="session")
+def tracked(project: Project) -> Project:
+    """The project with a filled MLflow store of its own."""
+    project.run("python", "-m", "stages.track")
+    return project
+
+
 @pytest.fixture
 def shared_audio() -> Path:
     """The folder of real audio beside the checkout."""

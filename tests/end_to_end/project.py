@@ -111,7 +111,7 @@ class Project:
     def copied(self, root: Path) -> Project:
         """A copy in another place. The files of DVC's cache, which it never writes to again, are linked.
 
-        Its MLflow store is filled anew, as everyone who copies a clone has to: the old one belongs to its place.
+        Its MLflow store is left out, as everyone who copies a clone has to leave it: it belongs to its place.
         """
         cache = Path(".dvc/cache/files")
 
@@ -121,9 +121,7 @@ class Project:
 
         shutil.copytree(self.root, root, symlinks=True, ignore=beside)
         shutil.copytree(self.root / cache, root / cache, copy_function=os.link)
-        copy = Project(root, self.threads, self.elsewhere)
-        copy.run("python", "-m", "stages.track")
-        return copy
+        return Project(root, self.threads, self.elsewhere)
 
     def commit(self, message: str) -> None:
         """Commit everything that git does not ignore."""

@@ -56,26 +56,26 @@ def test_a_remote_gives_everything_to_a_fresh_clone(project: Project, tmp_path: 
     project.dvc("remote", "remove", "--local", "store")
 
 
-def test_temporary_and_queued_experiments_share_the_cache_and_the_store(project: Project) -> None:
-    before = (project.root / "params.yaml").read_text()
-    known = tracked_runs(project)
-    own = project.root.parent / "own clips"
+def test_temporary_and_queued_experiments_share_the_cache_and_the_store(tracked: Project) -> None:
+    before = (tracked.root / "params.yaml").read_text()
+    known = tracked_runs(tracked)
+    own = tracked.root.parent / "own clips"
     write_clips(own)
     source = ["-S", "dataset=csv", "-S", f"dataset.source='../{own.name}'", "-S", "dataset.folds=2"]
     # A relative source is relative to the repository, wherever the experiment runs.
-    ran = project.dvc("exp", "run", "--temp", "-n", "own", "-S", "experiment=tiny", "-S", "norm=none", *source)
+    ran = tracked.dvc("exp", "run", "--temp", "-n", "own", "-S", "experiment=tiny", "-S", "norm=none", *source)
     assert {"download", "train@none-1-0", "track"} <= ran.stages
-    project.dvc("exp", "run", "--queue", "-S", "norm=global,channel", *TINY_RUN)
-    project.dvc("queue", "start", "-j", "2")
+    tracked.dvc("exp", "run", "--queue", "-S", "norm=global,channel", *TINY_RUN)
+    tracked.dvc("queue", "start", "-j", "2")
     for _ in range(40):
         time.sleep(8)  # asking takes seconds of a core that the experiments need
-        states = project.dvc("queue", "status").output
+        states = tracked.dvc("queue", "status").output
         if states.count("Success") == 2 or "Failed" in states:
             break
-    assert states.count("Success") == 2, project.dvc("exp", "show", "--md").output + states
-    assert (project.root / "params.yaml").read_text() == before
+    assert states.count("Success") == 2, tracked.dvc("exp", "show", "--md").output + states
+    assert (tracked.root / "params.yaml").read_text() == before
     # The queued `global` is the workspace's own result from the cache, and so the same run: it is there once.
-    new = tracked_runs(project) - known
+    new = tracked_runs(tracked) - known
     assert new == Counter([f"{mode}{cell}" for mode in ("none", "channel") for cell in ("", CELL)])
 
 

@@ -15,8 +15,8 @@ CELL_FILES = {"model.safetensors", "history.csv", "predictions.parquet", "metric
 AFTER = {"compare", "track"}
 
 
-def test_every_output_is_there(project: Project) -> None:
-    data = project.root / "data"
+def test_every_output_is_there(tracked: Project) -> None:
+    data = tracked.root / "data"
     for mode in ("none", "global"):
         assert {path.name for path in (data / f"cells/{mode}/fold-1/seed-0").iterdir()} == CELL_FILES
     assert {path.name for path in (data / "statistics/fold-2").iterdir()} == {"raw.json", "standardized.json"}
@@ -46,18 +46,18 @@ def test_every_output_is_there(project: Project) -> None:
     state = json.loads((data / "comparison/verdict.json").read_text())["decision"]["state"]
     assert state in ("undecided", "nothing learned")  # of one run
     assert (data / "comparison/report.html").stat().st_size < 10e6
-    assert (project.root / "mlflow.db").is_file()
-    assert not list(project.root.rglob("*.partial"))
+    assert (tracked.root / "mlflow.db").is_file()
+    assert not list(tracked.root.rglob("*.partial"))
 
 
 @pytest.mark.case("V6")
-def test_a_second_repro_does_nothing(project: Project) -> None:
-    ran = project.dvc("repro")
+def test_a_second_repro_does_nothing(tracked: Project) -> None:
+    ran = tracked.dvc("repro")
     assert ran.stages == {"track"}  # which finds its mark
     assert "MLflow experiment specnorm: all there before" in ran.output
     assert "Running stage 'source'" in ran.output  # which looks whether the data set is still the same
     assert "Stage 'download' didn't change, skipping" in ran.output
-    assert project.dvc("status").output.split() == ["source:", "always", "changed", "track:", "always", "changed"]
+    assert tracked.dvc("status").output.split() == ["source:", "always", "changed", "track:", "always", "changed"]
 
 
 @pytest.mark.case("V6")

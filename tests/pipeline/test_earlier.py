@@ -44,32 +44,48 @@ def test_one_mode_names_the_last_comparison_and_the_way_back(
         assert [mode.norm for mode in alone.verdict.modes] == ["global"]
 
 
-def test_what_was_no_experiment_is_run_again(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DVC_EXP_NAME", raising=False)
-    compared("none", "channel")
-    said = compared("none").verdict.caveat
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of its own, where nothing was compared yet and no experiment runs."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("DVC_ROOT", "DVC_EXP_NAME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def said_of(*modes: str) -> str | None:
+    """What is said beside the verdict once these have been compared."""
+    return earlier.remembered(made_up.document({mode: {} for mode in modes})).caveat
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_what_was_no_experiment_is_run_again() -> None:
+    assert said_of("none", "channel") is None
+    said = said_of("none")
     assert said is not None
     assert said.startswith("The last comparison of these clips, of none and channel, ")
     assert said.endswith(": the same run brings it back and trains nothing")
 
 
+@pytest.mark.usefixtures("elsewhere")
 @pytest.mark.parametrize("damage", ["", "{}", '{"format": 1}'])
-def test_a_note_that_is_gone_or_damaged_is_a_sentence_less(workspace: Path, damage: str) -> None:
-    compared(*made_up.MODES)
+def test_a_note_that_is_gone_or_damaged_is_a_sentence_less(damage: str) -> None:
+    said_of(*made_up.MODES)
+    assert said_of("none") is not None
     (note,) = (places.cache() / "comparisons").iterdir()
     if damage:
         note.write_text(damage)
     else:
         note.unlink()
-    assert compared("none").verdict.caveat is None
+    assert said_of("none") is None
 
 
-def test_comparisons_of_other_clips_are_not_named(workspace: Path) -> None:
-    said = results.read(places.COMPARISON).verdict
-    others = said.model_copy(update={"dataset": said.dataset.model_copy(update={"digest": "0" * 64})})
-    earlier.remembered(others)
-    (places.cache() / "comparisons" / f"{said.dataset.digest[:16]}.json").unlink(missing_ok=True)
-    assert compared("none").verdict.caveat is None
+@pytest.mark.usefixtures("elsewhere")
+def test_comparisons_of_other_clips_are_not_named() -> None:
+    said = made_up.document({"none": {}, "channel": {}})
+    earlier.remembered(said.model_copy(update={"dataset": said.dataset.model_copy(update={"digest": "0" * 64})}))
+    assert said_of("none") is None
+    earlier.remembered(said)
+    assert said_of("none") is not None
 
 
 def test_a_comparison_is_written_as_it_ever_was(workspace: Path) -> None:
