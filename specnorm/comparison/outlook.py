@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
+from specnorm.comparison.bootstrap import LEVEL
 from specnorm.comparison.metrics import points
 from specnorm.comparison.variance import Part, Variance, satterthwaite
 
@@ -50,20 +51,19 @@ class Outlook:
         return f"This design finds differences of {points(self.now):.1f} points in four of five cases; {seeds}, {more}"
 
 
-def detectable(error: float, freedom: float, *, pairs: int = 1, level: float = 0.95) -> float:
+def detectable(error: float, freedom: float, *, pairs: int = 1) -> float:
     """The smallest true difference that a two-sided t-test finds with 80 % power (Bloom 1995).
 
     Args:
         error: standard error of the difference.
         freedom: its degrees of freedom.
         pairs: tested together: the level is the one that Holm's correction asks of the first of them.
-        level: 1 less the chance of a false finding among all of them.
 
     NaN where nothing varied, which is no power without end, and where no other run is known.
     """
     if not math.isfinite(freedom) or not error > 1e-12:
         return math.nan
-    quantiles = stats.t.ppf(1 - (1 - level) / pairs / 2, freedom) + stats.t.ppf(POWER, freedom)
+    quantiles = stats.t.ppf(1 - (1 - LEVEL) / pairs / 2, freedom) + stats.t.ppf(POWER, freedom)
     return float(quantiles * error)
 
 

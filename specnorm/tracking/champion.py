@@ -116,8 +116,10 @@ def _version(client: MlflowClient, experiment: Experiment, name: str, finished: 
     runs = [runs_with(client, experiment, each)[0] for each in (cell_fingerprint(parent, cell), parent)]
     known = client.search_model_versions(f"name = '{name}' and tags.`{FINGERPRINT}` = '{mark}'")
     if known:
-        _restore(client, experiment, mark, finished, cell)
-        _link(client, runs, str(known[0].model_id))
+        # Asked by its mark: a version read back from MLflow's database does not say which model it is of.
+        for model in _marked(client, experiment, mark):
+            _restore(client, model, finished, cell)
+            _link(client, runs, model.model_id)
         # One mode alone has nothing to add to what a comparison said of its model.
         told = _description(cell, finished)
         if len(verdict.modes) > 1 and known[0].description != told:
@@ -138,17 +140,21 @@ def _version(client: MlflowClient, experiment: Experiment, name: str, finished: 
     return str(version.version)
 
 
-def _restore(client: MlflowClient, experiment: Experiment, mark: str, finished: Finished, cell: StoredCell) -> None:
-    """Give a version's model the files back that it has lost; one that was deleted itself stays so."""
-    for model in client.search_logged_models([experiment.experiment_id], f"tags.`{FINGERPRINT}` = '{mark}'"):
-        there = {
-            artifact.path
-            for folder in (None, "data")
-            for artifact in client.list_logged_model_artifacts(model.model_id, folder)
-        }
-        if not there.issuperset(_MODEL_FILES):
-            classifier = finished.classifier(cell)
-            _upload(client, model, classifier, _metadata(finished, cell, classifier))
+def _marked(client: MlflowClient, experiment: Experiment, mark: str) -> list[LoggedModel]:
+    """The models with a mark; one that was deleted is none of them."""
+    return list(client.search_logged_models([experiment.experiment_id], f"tags.`{FINGERPRINT}` = '{mark}'"))
+
+
+def _restore(client: MlflowClient, model: LoggedModel, finished: Finished, cell: StoredCell) -> None:
+    """Give a model the files back that it has lost."""
+    there = {
+        artifact.path
+        for folder in (None, "data")
+        for artifact in client.list_logged_model_artifacts(model.model_id, folder)
+    }
+    if not there.issuperset(_MODEL_FILES):
+        classifier = finished.classifier(cell)
+        _upload(client, model, classifier, _metadata(finished, cell, classifier))
 
 
 def _metadata(finished: Finished, cell: StoredCell, classifier: Classifier) -> dict[str, Any]:
@@ -165,7 +171,7 @@ def _logged(
     metadata: dict[str, Any],
 ) -> LoggedModel:
     """The classifier as an MLflow model, an output of ``runs``; what an interrupted attempt left is removed."""
-    for left in client.search_logged_models([experiment.experiment_id], f"tags.`{FINGERPRINT}` = '{mark}'"):
+    for left in _marked(client, experiment, mark):
         client.delete_logged_model(left.model_id)
     model = client.create_logged_model(
         experiment.experiment_id, "classifier", source_run_id=runs[0].info.run_id, tags={FINGERPRINT: mark}
@@ -176,7 +182,7 @@ def _logged(
 
 
 def _link(client: MlflowClient, runs: list[Run], model_id: str) -> None:
-    """Let runs name the model as theirs; those with new figures of the same cells do not yet."""
+    """Let runs name the model as theirs; one that was written anew does not yet."""
     for run in runs:
         if run.outputs is None or model_id not in [output.model_id for output in run.outputs.model_outputs]:
             client.log_outputs(run.info.run_id, [LoggedModelOutput(model_id, step=0)])

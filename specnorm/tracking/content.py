@@ -104,8 +104,8 @@ def cell_run(cell: StoredCell, parent: Run, parent_id: str, finished: Finished) 
 
 
 def mode_fingerprint(mode: Mode) -> str:
-    """Of a mode's run: the content of its cells, and the figures that were made of them."""
-    return fingerprint(["mode", RUN_LAYOUT, mode.norm, mode.sha256, numbers(mode)])
+    """Of a mode's run: the content of its cells. Its intervals depend on the modes beside it, and are no part of it."""
+    return fingerprint(["mode", RUN_LAYOUT, mode.norm, mode.sha256])
 
 
 def cell_fingerprint(parent: str, cell: StoredCell) -> str:

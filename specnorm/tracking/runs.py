@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -12,7 +13,6 @@ import pandas as pd
 from mlflow.entities import Experiment, Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
-from specnorm.comparison.document import Mode
 from specnorm.files import fingerprint, sha256_file
 from specnorm.report.results import FIGURES, MANIFEST, REPORT
 from specnorm.report.tables import summary
@@ -40,11 +40,11 @@ class Synced:
 def sync(store: Store, finished: Finished) -> Synced:
     """Add to the store what it does not hold yet.
 
-    A run is known by the fingerprint of its cells' content and figures, so the same results are never logged twice,
-    whatever they are called and wherever they were made. A run that was left half-written is deleted and written anew;
-    a whole one gets the files back that it has lost. A mode whose set of cells or whose figures changed gets a new run;
-    the old one stays, as the older result that it is. What a mode's run says of the other modes is brought up to date
-    without a new run; a later run of that mode alone leaves it as it is.
+    A run is known by the fingerprint of its cells' content, so the same results are never logged twice, whatever they
+    are called and wherever they were made. A run that was left half-written is deleted and written anew; a whole one
+    gets the files back that it has lost. A mode whose set of cells changed gets a new run; the old one stays, as the
+    older result that it is. What depends on the modes beside it, its interval among them, is brought up to date without
+    a new run; a later run of that mode alone leaves it as it is.
 
     Raises:
         IntegrityError: the comparison is not one of these cells.
@@ -61,7 +61,7 @@ def sync(store: Store, finished: Finished) -> Synced:
         for mode in verdict.modes:
             parent = mode_run(mode, finished)
             parent_id, new = _ensure(client, experiment, parent)
-            restored = _refresh(client, parent_id, mode, finished) and not new
+            restored = _refresh(client, parent_id, parent, finished) and not new
             added, known, mended = added + new, known + (not new), mended + restored
             for cell in finished.of_mode(mode.norm):
                 child = cell_run(cell, parent, parent_id, finished)
@@ -134,33 +134,43 @@ def _lost(client: MlflowClient, run_id: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name not in there]
 
 
-def _refresh(client: MlflowClient, run_id: str, mode: Mode, finished: Finished) -> bool:
+def _refresh(client: MlflowClient, run_id: str, wanted: Run, finished: Finished) -> bool:
     """Bring up to date what a mode's run says of the whole comparison; whether only files of it had been lost."""
-    results, verdict = finished.results, finished.results.verdict
+    results, verdict, norm = finished.results, finished.results.verdict, wanted.name
     shared = [name for name in results.files if name == REPORT or name.startswith(f"{FIGURES}/")]
     scores = [
-        {name: cell.metrics[name] for name in ("fold", "seed", "accuracy", "loss")}
-        for cell in finished.of_mode(mode.norm)
+        {name: cell.metrics[name] for name in ("fold", "seed", "accuracy", "loss")} for cell in finished.of_mode(norm)
     ]
     tables = {"comparison.json": summary(verdict), "cells.json": pd.DataFrame(scores)}
     current = fingerprint([RUN_LAYOUT, sha256_file(results.folder / MANIFEST)])  # of the verdict and of all its files
-    known = client.get_run(run_id).data.tags.get(_COMPARISON)
+    there = client.get_run(run_id).data
+    known = there.tags.get(_COMPARISON)
     # One mode alone has nothing to add to what a comparison said of it.
     if known is not None and known != current and len(verdict.modes) == 1:
         return False
-    wanted = [*shared, *tables] if known != current else _lost(client, run_id, [*shared, *tables])
-    if not wanted:
+    missing = [*shared, *tables] if known != current else _lost(client, run_id, [*shared, *tables])
+    if not missing:
         return False
+    _score(client, run_id, wanted, there.metrics)
     for name in shared:
-        if name in wanted:
+        if name in missing:
             client.log_artifact(run_id, str(results.folder / name), name.rpartition("/")[0] or None)
     for name, table in tables.items():
-        if name in wanted:
+        if name in missing:
             # As MlflowClient.log_table writes it, which would append to the table that is there.
             client.log_text(run_id, table.to_json(orient="split", index=False), name)
     logged = [{"path": name, "type": "table"} for name in tables]
     client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps(logged))
-    client.set_tag(run_id, "mlflow.runColor", colour(mode.norm, finished))
-    client.set_tag(run_id, _NOTE, shown.note(verdict, mode.norm))
+    client.set_tag(run_id, "mlflow.runColor", colour(norm, finished))
+    client.set_tag(run_id, _NOTE, shown.note(verdict, norm))
     client.set_tag(run_id, _COMPARISON, current)  # last: without it all of this is done again
     return known == current
+
+
+def _score(client: MlflowClient, run_id: str, wanted: Run, there: dict[str, float]) -> None:
+    """Log the scores that a run has otherwise. MLflow shows the latest by its time, so each is later than its last."""
+    for name, value, step in wanted.metrics:
+        if step or not math.isfinite(value) or there.get(name) == value:
+            continue
+        last = max((metric.timestamp for metric in client.get_metric_history(run_id, name)), default=0)
+        client.log_metric(run_id, name, value, max(_milliseconds(time.time()), last + 1), step)

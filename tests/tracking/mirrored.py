@@ -73,6 +73,12 @@ def of_kind(store: Any, kind: str) -> list[Any]:
     return [run for run in runs(store) if run.data.tags["kind"] == kind]
 
 
+def widths(store: Any) -> set[float]:
+    """Of the modes' intervals, upwards."""
+    modes = [run.data.metrics for run in of_kind(store, "mode")]
+    return {round(mode["cv/accuracy_mean_to"] - mode["cv/accuracy_mean"], 5) for mode in modes}
+
+
 def two_modes(values: dict[str, Any]) -> None:
     """A change to the parameters."""
     values["norm"] = {name: values["norm"][name] for name in MODES}

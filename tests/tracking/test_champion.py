@@ -206,11 +206,17 @@ def test_every_modes_model_is_registered_where_that_is_asked_for(project: Projec
     assert project.champion.version == found["global"].version
     assert "**global**, the recommended one of: " in project.champion.description
     assert len(project.versions) == 2
-    # New figures are new runs, which name the models too.
-    experiment = project.client.get_experiment_by_name(project.store.experiment)
-    runs = project.client.search_runs([experiment.experiment_id], "tags.kind = 'mode'")
-    assert len(runs) == 4
-    assert all(run.outputs.model_outputs for run in runs)
+    # A mode's run and its first cell's name the model, once.
+    experiment = [project.client.get_experiment_by_name(project.store.experiment).experiment_id]
+    outputs = {
+        run.info.run_name: [each.model_id for each in run.outputs.model_outputs]
+        for run in project.client.search_runs(experiment)
+        if run.outputs and run.outputs.model_outputs
+    }
+    for model in project.client.search_logged_models(experiment):
+        cell = project.client.get_run(model.source_run_id).info.run_name
+        assert outputs.pop(cell) == outputs.pop(cell.partition(" ")[0]) == [model.model_id]
+    assert outputs == {}
     assert project.register("none", models="all", state="nothing learned", width=0.0625) is None
 
 
