@@ -18,10 +18,10 @@ _MOST_CARRIED = 1_000_000
 
 @dataclass(frozen=True)
 class Column:
-    """``kind`` is how it is set: figures to the right, sentences on several lines."""
+    """``kind`` is how it is set: figures to the right, several names on several lines."""
 
     title: str
-    kind: Literal["", "number", "say"] = ""
+    kind: Literal["", "number", "names"] = ""
 
     @property
     def number(self) -> bool:

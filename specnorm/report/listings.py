@@ -71,7 +71,6 @@ def pairs(document: Document, frame: pd.DataFrame) -> Listing:
     def row(pair: Pair) -> Row:
         entries = [
             Entry(f"{pair.one} less {pair.other}"),
-            Entry(f"{pair.sentence}."),
             difference(pair.accuracy),
             *[
                 figure(value, formats.p(value))
@@ -85,7 +84,7 @@ def pairs(document: Document, frame: pd.DataFrame) -> Listing:
         ]
         return Row(entries, chosen=pair.distinguishable)
 
-    columns = [Column("pair"), Column("in words", "say"), *_numbers(titles)]
+    columns = [Column("pair"), *_numbers(titles)]
     rows = [row(pair) for pair in sorted(document.pairs, key=lambda pair: not pair.declared)]
     return _of_file("differences", frame, "Every pair of modes; shaded: one beats the other", columns, rows)
 
@@ -141,7 +140,7 @@ def disagreements(document: Document, frame: pd.DataFrame) -> Listing:
         )
 
     rows = [row(clip) for clip in frame.head(_MOST).to_dict("records")]
-    columns = [Column("clip"), Column("class"), Column("fold", "number"), Column("right"), Column("wrong")]
+    columns = [Column("clip"), Column("class"), Column("fold", "number"), Column("right", "names"), Column("wrong", "names")]
     return _of_file("disagreements", frame, _first(rows, frame, "clips that modes disagree on"), columns, rows)
 
 
