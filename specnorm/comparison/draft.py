@@ -65,7 +65,7 @@ def make(
     absent = lacking(shards.clips)
     caveats = _incomplete({fold: absent[fold] for fold in folds if fold in absent})
     decision, variance, outlook = verdict.decision, verdict.variance, verdict.outlook
-    foreseen = outlook.sentence()
+    foreseen = outlook.sentence(population.counted(outlook.recordings, groups))
     return Document(
         title=title,
         dataset=Dataset(

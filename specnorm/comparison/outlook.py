@@ -38,8 +38,12 @@ class Outlook:
     by_recordings: float
     at_best: bool
 
-    def sentence(self) -> str | None:
-        """It in words, without a full stop; ``None`` where nothing can be foreseen."""
+    def sentence(self, larger: str) -> str | None:
+        """It in words, without a full stop; ``None`` where nothing can be foreseen.
+
+        Args:
+            larger: what to call ``recordings``, with their number.
+        """
         if not math.isfinite(self.by_seeds):
             return None
         seeds = f"{self.seeds} seeds would find differences of {points(self.by_seeds):.1f} points"
@@ -47,7 +51,7 @@ class Outlook:
             seeds += " at best"
         if not math.isfinite(self.now):
             return f"{seeds}; this design finds none"
-        more = f"{self.recordings} recordings with the same seeds {points(self.by_recordings):.1f}"
+        more = f"{larger} with the same folds and seeds {points(self.by_recordings):.1f}"
         return f"This design finds differences of {points(self.now):.1f} points in four of five cases; {seeds}, {more}"
 
 

@@ -9,7 +9,7 @@ from specnorm.params.dataset import DatasetParams
 
 FEW = 10  # groups in a fold, below which they are named as what the answer is about
 
-_RECORDINGS = "source recordings"
+_RECORDINGS, _GROUPS = "source recordings", "groups"
 
 
 def told_by(params: DatasetParams) -> str | None:
@@ -21,7 +21,22 @@ def told_by(params: DatasetParams) -> str | None:
         return _RECORDINGS
     if params.kind == "csv":
         return params.group_column
-    return None if params.group_pattern is None else "groups"
+    return None if params.group_pattern is None else _GROUPS
+
+
+def counted(number: int, groups: str | None) -> str:
+    """A number of what is drawn together, in words.
+
+    Args:
+        number: of recordings, speakers, machines.
+        groups: from :func:`told_by`.
+
+    >>> counted(600, "source recordings"), counted(12, "speaker")
+    ('600 recordings', '12 groups by speaker')
+    """
+    if groups is None or groups == _RECORDINGS:
+        return f"{number} recordings"
+    return f"{number} groups" if groups == _GROUPS else f"{number} groups by {groups}"
 
 
 def sentence(found: Outcomes, groups: str | None) -> str | None:

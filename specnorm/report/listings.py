@@ -140,7 +140,8 @@ def disagreements(document: Document, frame: pd.DataFrame) -> Listing:
         )
 
     rows = [row(clip) for clip in frame.head(_MOST).to_dict("records")]
-    columns = [Column("clip"), Column("class"), Column("fold", "number"), Column("right", "names"), Column("wrong", "names")]
+    columns = [Column("clip"), Column("class"), Column("fold", "number")]
+    columns += [Column("right", "names"), Column("wrong", "names")]
     return _of_file("disagreements", frame, _first(rows, frame, "clips that modes disagree on"), columns, rows)
 
 

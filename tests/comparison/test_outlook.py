@@ -54,8 +54,8 @@ def test_one_seed_foresees_the_best_case_and_says_so() -> None:
         found.append(outlook(analysed(generator, [0.0] * 4, seeds=3, **ESC10), pairs=3, recordings=304).now)
     assert one.at_best
     assert one.seeds == 3
-    assert "3 seeds would find differences of " in str(one.sentence())
-    assert " at best, 608 recordings with the same seeds " in str(one.sentence())
+    assert "3 seeds would find differences of " in str(one.sentence("608 recordings"))
+    assert " at best, 608 recordings with the same folds and seeds " in str(one.sentence("608 recordings"))
     assert np.mean(foreseen) < 1.1 * np.mean(found)
     assert np.mean(foreseen) > 0.7 * np.mean(found)
 
@@ -79,4 +79,4 @@ def test_where_the_advised_seeds_were_run_two_more_are_foreseen() -> None:
 
 def test_nothing_is_foreseen_where_nothing_varied() -> None:
     still = replace(analysed(np.random.default_rng(7), [0.0] * 2, **ESC10), recordings=np.zeros((2, 2)))
-    assert outlook(still, pairs=1, recordings=304).sentence() is None
+    assert outlook(still, pairs=1, recordings=304).sentence("608 recordings") is None
