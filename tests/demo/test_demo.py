@@ -6,6 +6,7 @@ One file, so that one worker runs the demo once. The last test changes its works
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -190,5 +191,13 @@ def test_modes_are_compared_in_the_mlflow_ui(
 def test_the_workspace_is_ready_for_one_mode_and_trains_nothing_for_it(demo: tuple[Project, str]) -> None:
     project, _ = demo
     assert project.dvc("repro").stages == {"track"}  # which finds its mark
-    assert project.dvc("exp", "run", *DEMO, "-S", "norm=global").stages == {"compare", "track"}
-    assert list(pd.read_csv(project.root / "data/comparison/summary.csv")["norm"]) == ["global"]
+    ran = project.dvc("exp", "run", *DEMO, "-S", "norm=global")
+    assert ran.stages == {"compare", "track"}
+    assert "0 runs added, 4 there before" in ran.output
+    compared = project.root / "data/comparison"
+    for table in ("cells", "summary"):
+        assert set(pd.read_csv(compared / f"{table}.csv")["norm"]) == {"global"}
+    # One mode alone takes nothing away: its page names the comparison, and how to have it back.
+    (name,) = set(re.findall(r"dvc exp apply ([\w-]+)", (compared / "report.html").read_text()))
+    project.dvc("exp", "apply", name)
+    assert len(pd.read_csv(compared / "summary.csv")) == 4
