@@ -1,0 +1,90 @@
+"""The executor on Ray: embedded in this process on this machine, or a cluster that is there.
+
+Only here is Ray known. A task is one attempt; a task whose worker or machine is lost is tried again elsewhere, and one
+whose stage fails is not: the same code fails the same way.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.scale import attempt
+from pipeline.scale.attempt import Result
+from pipeline.scale.executor import ExecutorParams
+from specnorm.errors import ConfigurationError
+
+# A machine that falls silent is noticed after as many seconds; Ray's own are minutes. They are read when Ray starts,
+# here and by `ray start` on every machine of a cluster.
+_KEEPALIVE = {
+    "RAY_grpc_client_keepalive_time_ms": "5000",
+    "RAY_grpc_client_keepalive_timeout_ms": "3000",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a stage without a GPU of its own sees those that the machine has
+}
+_LOOK_S = 5.0  # how often machines are looked at
+_SILENT_S = 60.0  # a machine that has been gone for so long gives nothing back
+
+
+def run(plan_file: Path, names: list[str], environment: Mapping[str, str], params: ExecutorParams) -> Iterator[Result]:
+    """Run stages of a plan, as many at a time as there is room for.
+
+    Args:
+        plan_file: the plan; every machine sees the folders that it names.
+        names: of the stages.
+        environment: what each one's processes get beside their worker's environment.
+        params: what each takes of its machine.
+
+    Yields:
+        A result a stage, as they come.
+
+    Raises:
+        ConfigurationError: Ray is not installed, or no machine has room for a single stage.
+    """
+    os.environ.update({name: value for name, value in _KEEPALIVE.items() if name not in os.environ})
+    try:
+        import ray
+    except ImportError as error:
+        raise ConfigurationError(
+            "Ray is not installed", expected="the extra `ray`", hint="pip install 'specnorm[ray]'; one job needs none"
+        ) from error
+
+    address = params.address or os.environ.get("RAY_ADDRESS")
+    if not ray.is_initialized():
+        room = {} if address else {"num_cpus": params.jobs * params.cpus, "include_dashboard": False}
+        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **room)
+    try:
+        yield from _results(ray, plan_file, names, environment, params)
+    finally:
+        ray.shutdown()
+
+
+def _results(
+    ray: Any, plan_file: Path, names: list[str], environment: Mapping[str, str], params: ExecutorParams
+) -> Iterator[Result]:
+    wanted = {"CPU": float(params.cpus), "GPU": float(params.gpus)}
+    if not any(
+        all(node["Resources"].get(kind, 0.0) >= amount for kind, amount in wanted.items())
+        for node in ray.nodes()
+        if node["Alive"]
+    ):
+        raise ConfigurationError(
+            "no machine of the cluster has room for a cell", expected=wanted, got=ray.cluster_resources()
+        )
+    task = ray.remote(
+        num_cpus=params.cpus, num_gpus=params.gpus, max_retries=params.max_retries, retry_exceptions=False
+    )(attempt.run)
+    running = {task.remote(plan_file, name, dict(environment)): name for name in names}
+    done: set[str] = set()
+    while running:
+        ready, _ = ray.wait(list(running), num_returns=1, timeout=_LOOK_S)
+        for reference in ready:
+            name = running.pop(reference)
+            try:
+                result = ray.get(reference)
+            except ray.exceptions.RayError as error:  # as often as it may be tried again
+                result = Result(name, 1, 0.0, "", None, [str(error).strip().partition("\n")[0]])
+            if name not in done:
+                done.add(name)
+                yield result
