@@ -14,6 +14,7 @@ from pipeline.scale import collect, executor, here, on_ray, plan
 from pipeline.scale.attempt import Result
 from pipeline.scale.board import Board
 from pipeline.scale.executor import ExecutorParams
+from pipeline.scale.plan import Plan
 
 _PARAMS, _CONF = Path("params.yaml"), Path("conf")
 _TRAIN, _BEFORE = "train", "normalizers"
@@ -36,15 +37,14 @@ def work(asked: argparse.Namespace) -> int:
 
     # 2. The cells that are not done.
     planned = plan.make(_TRAIN, remote=params.remote, scratch=params.scratch)
-    plan_file = params.scratch.resolve() / "plan.json"
-    planned.write(plan_file)
+    planned.write(params.scratch / "plan.json")
     names = list(planned.work)
     if names:
         board = Board(loaded, names)
         threads = params.threads or max(1, (os.cpu_count() or 1) // params.jobs)
         environment = {"OMP_NUM_THREADS": str(threads), "SPECNORM_MEMORY_SHARE": str(1 / params.jobs)}
         command.say(f"cells to do: {len(names)}, threads of each: {threads}")
-        for result in _results(plan_file, names, environment, params, board):
+        for result in _results(planned, environment, params, board):
             board.end(result)
         found = collect.collect(planned, board.entries())
         board.scores()
@@ -63,12 +63,10 @@ def work(asked: argparse.Namespace) -> int:
     return _dvc("exp", "run", *(word for override in asked.set_param for word in ("-S", override)))
 
 
-def _results(
-    plan_file: Path, names: list[str], environment: Mapping[str, str], params: ExecutorParams, board: Board
-) -> Iterator[Result]:
+def _results(planned: Plan, environment: Mapping[str, str], params: ExecutorParams, board: Board) -> Iterator[Result]:
     if params.kind == "local":
-        return here.run(plan_file, names, environment, board.line)
-    return on_ray.run(plan_file, names, environment, params)
+        return here.run(planned, environment, board.line)
+    return on_ray.run(planned, environment, params)
 
 
 def _dvc(*words: str) -> int:

@@ -1,11 +1,14 @@
-"""An attempt at a stage: a process of its own in a folder of its own, of which nothing is left after it."""
+"""An attempt at a stage: a clone and a process group of its own, of which nothing is left after it.
+
+It needs nothing but Python's own modules and git, so that it can be sent to a machine that has no clone of the project:
+the plan's bundle has the code, and the machine the packages.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.scale.cell import RESULT
-from pipeline.scale.plan import Plan
+RESULT = "specnorm-cell "  # before the line of JSON that a cell ends with
 
 _GRACE_S = 10.0  # from the interrupt that lets a stage end by itself to the kill
 _TAIL = 5  # lines of a failed stage that are told
@@ -46,53 +48,84 @@ class Result:
 
 
 def run(
-    plan_file: Path, name: str, environment: Mapping[str, str], say: Callable[[str], None] = lambda _: None
+    plan: Mapping[str, Any],
+    name: str,
+    bundle: bytes,
+    environment: Mapping[str, str],
+    say: Callable[[str], None] = lambda _: None,
 ) -> Result:
     """Run one stage of a plan and wait for it.
 
     Args:
-        plan_file: the plan.
+        plan: as :class:`pipeline.scale.plan.Plan` is written.
         name: the stage's.
+        bundle: git's, with the plan's commit.
         environment: what its processes get beside this one's environment.
         say: is told each line that it prints.
     """
-    started, scratch = time.monotonic(), Path(Plan.read(plan_file).scratch)
+    started, scratch = time.monotonic(), Path(plan["scratch"])
     scratch.mkdir(parents=True, exist_ok=True)
+    lines: list[str] = []
+    entry = None
     with tempfile.TemporaryDirectory(prefix="cell-", dir=scratch, ignore_cleanup_errors=True) as folder:
-        process = subprocess.Popen(  # noqa: S603 (a list of words)
-            [sys.executable, "-m", "pipeline.scale.cell", str(plan_file), name, f"{folder}/clone"],
-            stdin=subprocess.PIPE,  # whose end tells it that this process is no more
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **environment, "PATH": _path()},
-            start_new_session=True,
-            text=True,
-            errors="replace",
-        )
-        lines: list[str] = []
-        entry = None
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if line.startswith(RESULT):
-                    entry = json.loads(line.removeprefix(RESULT))
-                else:
-                    lines.append(line.rstrip("\r\n"))
-                    say(lines[-1])
-            process.wait()
-        finally:
-            _end(process)
-            shutil.rmtree(f"{folder}/clone", ignore_errors=True)
-    code = process.returncode if process.returncode >= 0 else 128 - process.returncode
+        code = _cloned(plan, bundle, Path(folder), lines)
+        if code == 0:
+            process = _started(Path(folder), name, environment)
+            try:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    if line.startswith(RESULT):
+                        entry = json.loads(line.removeprefix(RESULT))
+                    else:
+                        lines.append(line.rstrip("\r\n"))
+                        say(lines[-1])
+                process.wait()
+            finally:
+                _end(process)
+            code = process.returncode if process.returncode >= 0 else 128 - process.returncode
     if code == 0 and entry is None:
         code = 1
     tail = [] if code == 0 else [line for line in lines if line.strip()][-_TAIL:]
     return Result(name, code, time.monotonic() - started, platform.node(), entry if code == 0 else None, tail)
 
 
-def _path() -> str:
-    """The programs that a stage finds: `python` is this one."""
-    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+def _cloned(plan: Mapping[str, Any], bundle: bytes, folder: Path, lines: list[str]) -> int:
+    """Make the clone; git's exit code, and what it says of a failure."""
+    (folder / "code.bundle").write_bytes(bundle)
+    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    clone = str(folder / "clone")
+    for words in (
+        ("init", "--quiet", clone),
+        ("-C", clone, "fetch", "--quiet", str(folder / "code.bundle"), f"refs/plan/{plan['commit']}"),
+        ("-C", clone, "checkout", "--quiet", plan["commit"]),
+    ):
+        done = subprocess.run(  # noqa: S603 (a list of words)
+            ["git", *words],  # noqa: S607 (whichever git the machine has)
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            lines += done.stdout.splitlines()
+            return done.returncode
+    return 0
+
+
+def _started(folder: Path, name: str, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])  # this `python`
+    return subprocess.Popen(  # noqa: S603 (a list of words)
+        [sys.executable, "-m", "pipeline.scale.cell", str(folder / "plan.json"), name],
+        cwd=folder / "clone",
+        stdin=subprocess.PIPE,  # whose end tells it that this process is no more
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **environment, "PATH": programs, "DVC_NO_ANALYTICS": "1"},
+        start_new_session=True,
+        text=True,
+        errors="replace",
+    )
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -1,37 +1,35 @@
-"""One stage in a clone of its own: cloned, given what it reads, run, handed over. It knows nothing of who asked for it.
+"""One stage, in the clone that it is run in: given what it reads, run, handed over, for whoever asked for it.
 
-`python -m pipeline.scale.cell PLAN NAME WORKSPACE` prints DVC's lines and those of the stage, and at the end a line of
-JSON: the stage's entry of the lock file. Whoever starts it holds a pipe to its standard input; when that closes,
-however its starter has gone, it and all that it has started end.
+`python -m pipeline.scale.cell PLAN NAME` prints DVC's lines and those of the stage, and at the end a line of JSON: the
+stage's entry of the lock file. Whoever starts it, as the first of a process group, holds a pipe to its standard input;
+when that closes, however its starter has gone, the group ends.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from pipeline.scale.attempt import RESULT
 from pipeline.scale.plan import LOCK, Plan
 
-RESULT = "specnorm-cell "  # before the line of JSON
-
-_PUSHES = (0.0, 2.0, 10.0, 30.0)  # seconds before each attempt to hand over
 _STORE = "store"
+_EXIT = re.compile(r"exited with (-?\d+)")  # DVC keeps the stage's exit code in its words alone
+_PUSHES = (0.0, 2.0, 10.0, 30.0)  # seconds before each attempt to hand over
 
 
 def main(argv: list[str]) -> int:
-    plan_file, name, workspace = argv
+    plan_file, name = argv
     _end_with_starter()
-    os.environ.setdefault("DVC_NO_ANALYTICS", "1")
-    plan, folder = Plan.read(Path(plan_file)), Path(workspace)
-    _clone(plan, folder)
-    os.chdir(folder)
+    plan = Plan.read(Path(plan_file))
+    _configure(plan)
 
     from dvc.exceptions import ReproductionError
     from dvc.repo import Repo
@@ -46,8 +44,8 @@ def main(argv: list[str]) -> int:
         try:
             repo.reproduce([name], single_item=True)
         except ReproductionError as error:  # the stage has said why
-            code = int(getattr(error.__cause__, "status", None) or 1)
-            return code if code > 0 else 128 - code
+            code = _EXIT.search(str(error.__cause__))
+            return 1 if code is None else int(code[1]) if int(code[1]) > 0 else 128 - int(code[1])
         entry = load_yaml(str(LOCK))["stages"][name]
         if plan.remote is not None:
             _patiently(lambda: repo.push([name], remote=_STORE, run_cache=True))
@@ -55,51 +53,56 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _clone(plan: Plan, folder: Path) -> None:
-    """The code at the plan's commit, with a configuration of its own."""
-    for words in (
-        ("init", "--quiet", str(folder)),
-        ("-C", str(folder), "fetch", "--quiet", plan.bundle, plan.reference),
-        ("-C", str(folder), "checkout", "--quiet", plan.commit),
-    ):
-        subprocess.run(["git", *words], stdin=subprocess.DEVNULL, check=True)  # noqa: S603, S607
-    Path(plan.cache).mkdir(parents=True, exist_ok=True)
+def _configure(plan: Plan) -> None:
+    """Where this clone's DVC keeps and gets data, and where checkpoints outlive it."""
+    scratch = Path(plan.scratch)
     lines = ["[cache]", f"dir = {plan.cache}", "type = reflink,hardlink,symlink,copy"]
-    lines += ["[core]", f"site_cache_dir = {plan.cache}.site"]
+    lines += ["[core]", f"site_cache_dir = {scratch / 'site'}"]
     if plan.remote is not None:
         lines += [f"remote = {_STORE}", f"['remote \"{_STORE}\"']", f"url = {plan.remote}"]
-    (folder / ".dvc/config.local").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    # Checkpoints outlive the clone, so that another attempt on the same machine goes on where this one was.
-    kept = Path(plan.scratch) / "kept"
+    Path(".dvc/config.local").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    kept = scratch / "kept"  # another attempt on the same machine goes on where this one was
     kept.mkdir(parents=True, exist_ok=True)
-    (folder / ".cache").symlink_to(kept)
+    Path(".cache").symlink_to(kept)
 
 
 def _patiently(push: Callable[[], object]) -> None:
     """Hand over; a store that is away for a moment costs no training."""
     from dvc.exceptions import DvcException
 
-    for wait in _PUSHES:
+    for wait in _PUSHES[:-1]:
         time.sleep(wait)
         try:
             push()
         except (DvcException, OSError) as error:
-            failure = error
-            print(f"cannot push: {error}", file=sys.stderr, flush=True)
+            print(f"cannot push, and try again: {error}", file=sys.stderr, flush=True)
         else:
             return
-    raise failure
+    time.sleep(_PUSHES[-1])
+    push()
 
 
 def _end_with_starter() -> None:
-    """End this process group when the pipe at standard input closes."""
+    """Leave a guard that ends this process group when the pipe at standard input closes.
 
-    def wait() -> None:
-        while os.read(0, 1):  # not sys.stdin, whose lock is held while it waits, and is asked for at Python's end
-            pass
-        os.killpg(0, signal.SIGKILL)
-
-    threading.Thread(target=wait, daemon=True).start()
+    A process and no thread of this one: Ray ends the processes that its lost workers have started, and so this one
+    first, but none of those that this one has started.
+    """
+    group = os.getpgrp()
+    if os.fork():
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        return
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)  # or whoever reads what the cell prints would wait for the guard
+    os.dup2(nothing, 2)
+    while os.read(0, 1):
+        pass
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+    os._exit(0)
 
 
 if __name__ == "__main__":

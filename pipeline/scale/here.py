@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from pipeline.scale import attempt
 from pipeline.scale.attempt import Result
+from pipeline.scale.plan import Plan
 
 
-def run(
-    plan_file: Path, names: list[str], environment: Mapping[str, str], say: Callable[[str, str], None]
-) -> Iterator[Result]:
-    """Run stages of a plan.
+def run(plan: Plan, environment: Mapping[str, str], say: Callable[[str, str], None]) -> Iterator[Result]:
+    """Run the stages of a plan.
 
     Args:
-        plan_file: the plan.
-        names: of the stages.
-        environment: what each one's processes get beside this one's environment.
+        plan: the plan.
+        environment: what each stage's processes get beside this one's environment.
         say: is told a stage's name and a line that it prints.
     """
-    for name in names:
-        yield attempt.run(plan_file, name, environment, partial(say, name))
+    bundle = Path(plan.bundle).read_bytes()
+    for name in plan.work:
+        yield attempt.run(asdict(plan), name, bundle, environment, partial(say, name))

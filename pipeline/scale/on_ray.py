@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pipeline.scale import attempt
 from pipeline.scale.attempt import Result
 from pipeline.scale.executor import ExecutorParams
+from pipeline.scale.plan import Plan
 from specnorm.errors import ConfigurationError
 
 # A machine that falls silent is noticed after as many seconds; Ray's own are minutes. They are read when Ray starts,
@@ -23,17 +25,15 @@ _KEEPALIVE = {
     "RAY_grpc_client_keepalive_timeout_ms": "3000",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a stage without a GPU of its own sees those that the machine has
 }
-_LOOK_S = 5.0  # how often machines are looked at
-_SILENT_S = 60.0  # a machine that has been gone for so long gives nothing back
+_LOOK_S = 5.0  # so often a signal that waits is obeyed
 
 
-def run(plan_file: Path, names: list[str], environment: Mapping[str, str], params: ExecutorParams) -> Iterator[Result]:
-    """Run stages of a plan, as many at a time as there is room for.
+def run(plan: Plan, environment: Mapping[str, str], params: ExecutorParams) -> Iterator[Result]:
+    """Run the stages of a plan, as many at a time as there is room for.
 
     Args:
-        plan_file: the plan; every machine sees the folders that it names.
-        names: of the stages.
-        environment: what each one's processes get beside their worker's environment.
+        plan: the plan.
+        environment: what each stage's processes get beside their worker's environment.
         params: what each takes of its machine.
 
     Yields:
@@ -42,7 +42,8 @@ def run(plan_file: Path, names: list[str], environment: Mapping[str, str], param
     Raises:
         ConfigurationError: Ray is not installed, or no machine has room for a single stage.
     """
-    os.environ.update({name: value for name, value in _KEEPALIVE.items() if name not in os.environ})
+    for name, value in _KEEPALIVE.items():
+        os.environ.setdefault(name, value)
     try:
         import ray
     except ImportError as error:
@@ -50,41 +51,39 @@ def run(plan_file: Path, names: list[str], environment: Mapping[str, str], param
             "Ray is not installed", expected="the extra `ray`", hint="pip install 'specnorm[ray]'; one job needs none"
         ) from error
 
-    address = params.address or os.environ.get("RAY_ADDRESS")
-    if not ray.is_initialized():
+    ours = not ray.is_initialized()
+    if ours:
+        address = params.address or os.environ.get("RAY_ADDRESS")
         room = {} if address else {"num_cpus": params.jobs * params.cpus, "include_dashboard": False}
         ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **room)
     try:
-        yield from _results(ray, plan_file, names, environment, params)
+        yield from _results(ray, plan, environment, params)
     finally:
-        ray.shutdown()
+        if ours:
+            ray.shutdown()
 
 
-def _results(
-    ray: Any, plan_file: Path, names: list[str], environment: Mapping[str, str], params: ExecutorParams
-) -> Iterator[Result]:
-    wanted = {"CPU": float(params.cpus), "GPU": float(params.gpus)}
-    if not any(
-        all(node["Resources"].get(kind, 0.0) >= amount for kind, amount in wanted.items())
-        for node in ray.nodes()
-        if node["Alive"]
-    ):
+def _results(ray: Any, plan: Plan, environment: Mapping[str, str], params: ExecutorParams) -> Iterator[Result]:
+    wanted = {kind: amount for kind, amount in (("CPU", params.cpus), ("GPU", params.gpus)) if amount}
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(all(each.get(kind, 0.0) >= amount for kind, amount in wanted.items()) for each in machines):
         raise ConfigurationError(
             "no machine of the cluster has room for a cell", expected=wanted, got=ray.cluster_resources()
         )
+    # Another machine has no clone of this project, so the attempt travels as what it is and not as a name.
+    ray.cloudpickle.register_pickle_by_value(attempt)
+    bundle, told = ray.put(Path(plan.bundle).read_bytes()), asdict(plan)
     task = ray.remote(
         num_cpus=params.cpus, num_gpus=params.gpus, max_retries=params.max_retries, retry_exceptions=False
     )(attempt.run)
-    running = {task.remote(plan_file, name, dict(environment)): name for name in names}
-    done: set[str] = set()
+    running = {task.remote(told, name, bundle, dict(environment)): name for name in plan.work}
     while running:
         ready, _ = ray.wait(list(running), num_returns=1, timeout=_LOOK_S)
         for reference in ready:
             name = running.pop(reference)
             try:
-                result = ray.get(reference)
-            except ray.exceptions.RayError as error:  # as often as it may be tried again
-                result = Result(name, 1, 0.0, "", None, [str(error).strip().partition("\n")[0]])
-            if name not in done:
-                done.add(name)
-                yield result
+                found = ray.get(reference)
+            except ray.exceptions.RayError as error:  # lost as often as it may be tried again
+                yield Result(name, 1, 0.0, "no machine", None, [str(error).strip().partition("\n")[0]])
+            else:
+                yield Result(**vars(found))

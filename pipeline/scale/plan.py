@@ -62,11 +62,6 @@ class Plan:
     scratch: str
     work: dict[str, Work]
 
-    @property
-    def reference(self) -> str:
-        """What the bundle calls the commit."""
-        return _reference(self.commit)
-
     def write(self, path: Path) -> None:
         """Write it as JSON."""
         path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -175,17 +170,13 @@ def _committed(scratch: Path, above: Sequence[str]) -> tuple[str, Path]:
         _git("update-index", "--add", "--cacheinfo", f"100644,{blob},{LOCK}", **index)
         commit = _git(*_AUTHOR, "commit-tree", _git("write-tree", **index), "-p", "HEAD", "-m", "what a plan runs")
         # A bundle is of names; this one is the repository's only as long as that takes.
-        reference = _reference(commit)
+        reference = f"refs/plan/{commit}"
         _git("update-ref", reference, commit)
         try:
             _git("bundle", "create", "--quiet", str(bundle), reference)
         finally:
             _git("update-ref", "-d", reference)
     return commit, bundle
-
-
-def _reference(commit: str) -> str:
-    return f"refs/plan/{commit}"
 
 
 def _git(*words: str, **variables: str) -> str:

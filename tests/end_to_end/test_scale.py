@@ -1,0 +1,169 @@
+"""Cells in clones of their own, in sequence and on Ray with several raylets in one box, and whoever is killed on the way.
+
+The copy's training waits as long as a file says so, and leaves a mark of every process that has trained.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from pipeline.scale import collect, here, on_ray, plan
+from pipeline.scale.attempt import Result
+from pipeline.scale.executor import ExecutorParams
+from pipeline.scale.plan import Plan
+from tests.end_to_end.project import Project
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(600)]
+
+CELLS = ["train@none-1-0", "train@global-1-0"]
+AFTER = "    started = time.perf_counter()\n"
+WAIT = f"""{AFTER}
+    marks = Path(os.environ["SPECNORM_TEST_MARKS"])
+    (marks / f"{{norm}}-{{os.getpid()}}").touch()
+    while (marks / "hold").exists():
+        time.sleep(0.02)
+    if (marks / f"{{norm}}-fails").exists():
+        sys.exit(3)
+
+"""
+
+
+@dataclass
+class Scaled:
+    """A project whose cells are to be trained, and what their processes leave."""
+
+    project: Project
+    marks: Path
+
+    def plan(self, remote: Path | None = None) -> Plan:
+        return plan.make("train", remote=None if remote is None else str(remote), scratch=self.marks.parent / "scratch")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"SPECNORM_TEST_MARKS": str(self.marks), "OMP_NUM_THREADS": "1"}
+
+    def trained(self, mode: str = "*") -> list[int]:
+        """The processes that have begun to train."""
+        return [int(path.name.rpartition("-")[2]) for path in self.marks.glob(f"{mode}-[0-9]*")]
+
+
+@pytest.fixture
+def scaled(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scaled]:
+    train, lock = project.root / "stages/train.py", project.root / "dvc.lock"
+    before = {path: path.read_text() for path in (train, lock)}
+    assert before[train].count(AFTER) == 1
+    train.write_text(before[train].replace(AFTER, WAIT))
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    monkeypatch.chdir(project.root)
+    for name in [name for name in os.environ if name.startswith("DVC_")]:
+        monkeypatch.delenv(name)
+    yield Scaled(project, marks)
+    for path, text in before.items():
+        path.write_text(text)
+    project.dvc("checkout", "--force", "train")
+
+
+def test_a_cell_here_is_accepted_by_dvc_and_no_branch_or_index_is_touched(scaled: Scaled, tmp_path: Path) -> None:
+    seen = [scaled.project.run("git", *words.split()).output for words in ("branch -a", "status --short", "stash list")]
+    planned = scaled.plan(tmp_path / "store")
+    assert list(planned.work) == CELLS
+    after = [
+        scaled.project.run("git", *words.split()).output for words in ("branch -a", "status --short", "stash list")
+    ]
+    assert after == seen
+    results = list(here.run(planned, scaled.environment, lambda *_: None))
+    assert [(result.name, result.code) for result in results] == [(cell, 0) for cell in CELLS]
+    found = collect.collect(planned, entries(results))
+    assert (found.accepted, found.refused, found.missing) == (CELLS, {}, [])
+    assert scaled.project.dvc("repro", "train").stages == set()
+    assert len(scaled.trained()) == 2
+
+
+def test_a_stage_that_fails_is_not_tried_again_and_keeps_no_other(scaled: Scaled) -> None:
+    (scaled.marks / "none-fails").touch()
+    planned = scaled.plan()
+    results = list(here.run(planned, scaled.environment, lambda *_: None))
+    assert [result.code for result in results] == [3, 0]
+    assert results[0].entry is None
+    found = collect.collect(planned, entries(results))
+    assert (found.accepted, found.missing) == (CELLS[1:], CELLS[:1])
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    small = {"object_store_memory": 80_000_000, "include_dashboard": False}
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
+    try:
+        for _ in range(2):
+            made.add_node(num_cpus=1, object_store_memory=80_000_000)
+        made.wait_for_nodes()
+        ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
+        yield made
+    finally:
+        ray.shutdown()
+        made.shutdown()
+
+
+@pytest.mark.parametrize("victim", ["worker", "node"])
+def test_what_is_killed_is_run_again_elsewhere(scaled: Scaled, cluster: Any, victim: str, tmp_path: Path) -> None:
+    (scaled.marks / "hold").touch()
+    planned = scaled.plan(tmp_path / "store")
+    results: list[Result] = []
+    running = threading.Thread(
+        target=lambda: results.extend(on_ray.run(planned, scaled.environment, ExecutorParams(kind="ray")))
+    )
+    running.start()
+    wait_until(lambda: len(scaled.trained()) == 2)
+    process = psutil.Process(scaled.trained("none")[0])
+    if victim == "worker":
+        worker = next(parent for parent in process.parents() if parent.name().startswith("ray::"))
+        worker.send_signal(signal.SIGKILL)
+    else:
+        raylet = next(parent for parent in process.parents() if parent.name() == "raylet")
+        (node,) = (node for node in cluster.worker_nodes if raylet.pid in processes_of(node))
+        cluster.remove_node(node, allow_graceful=False)
+    wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+    (scaled.marks / "hold").unlink()
+    running.join(300)
+    assert sorted((result.name, result.code) for result in results) == sorted((cell, 0) for cell in CELLS)
+    assert len(scaled.trained()) == 3
+    assert collect.collect(planned, entries(results)).accepted == CELLS
+    assert scaled.project.dvc("repro", "train").stages == set()
+
+
+def test_a_cluster_without_room_is_refused_at_once(scaled: Scaled, cluster: Any) -> None:
+    from specnorm.errors import ConfigurationError
+
+    with pytest.raises(ConfigurationError, match="no machine of the cluster has room"):
+        list(on_ray.run(scaled.plan(), scaled.environment, ExecutorParams(kind="ray", gpus=3)))
+    assert scaled.trained() == []
+
+
+def entries(results: list[Result]) -> dict[str, dict[str, Any]]:
+    return {result.name: result.entry for result in results if result.entry is not None}
+
+
+def processes_of(node: Any) -> list[int]:
+    return [info.process.pid for infos in node.all_processes.values() for info in infos]
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 120.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
