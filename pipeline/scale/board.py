@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from pipeline import command, places, progress
 from pipeline.scale.attempt import Result
@@ -45,6 +46,6 @@ class Board:
         """Those that failed."""
         return [result for result in self._ended.values() if result.code]
 
-    def entries(self) -> dict[str, dict[str, object]]:
+    def entries(self) -> dict[str, list[dict[str, Any]]]:
         """The entries of those that went well."""
-        return {name: result.entry for name, result in self._ended.items() if result.entry is not None}
+        return {name: [result.entry] for name, result in self._ended.items() if result.entry is not None}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,58 +20,64 @@ class Collected:
         accepted: stages that DVC holds for done now.
         refused: those that it does not, with the reason.
         missing: those without a result.
+        twice: those that ran more than once and gave different bytes; the first is taken.
     """
 
     accepted: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
 
 
-def collect(plan: Plan, entries: Mapping[str, dict[str, Any]]) -> Collected:
-    """Add entries to the lock file and bring their outputs; one at a time has no part in another's.
+def collect(plan: Plan, entries: Mapping[str, Sequence[dict[str, Any]]]) -> Collected:
+    """Add entries to the lock file and bring their outputs.
 
     An entry is taken where it is of the plan's command, code, data and parameters, and where all that it names can be
-    had: a remote gets the entry of a run before its outputs. The lock file is written whole, or not at all.
+    had. The lock file is written whole, or not at all.
 
     Args:
         plan: what was to be run.
-        entries: of the lock file, by the stages' names.
+        entries: of the lock file, by the stages' names; of a stage that ran twice, both.
     """
+    from dvc.exceptions import CheckoutError, DownloadError
     from dvc.repo import Repo
     from dvc.utils.serialize import load_yaml
 
-    found = Collected(missing=[name for name in plan.work if name not in entries])
-    wanted = {}
+    found, wanted = Collected(), dict[str, dict[str, Any]]()
     for name, work in plan.work.items():
-        if name in entries:
-            told = {key: entries[name].get(key) for key in work.entry}
-            if told == work.entry:
-                wanted[name] = entries[name]
-            else:
-                differs = [key for key in work.entry if told[key] != work.entry[key]]
-                found.refused[name] = f"another {' and '.join(differs)} than planned"
+        told = [{key: entry.get(key) for key in work.entry} for entry in entries.get(name, [])]
+        fit = [entry for entry, own in zip(entries.get(name, []), told, strict=True) if own == work.entry]
+        if fit:
+            wanted[name] = fit[0]
+            if any(entry["outs"] != fit[0]["outs"] for entry in fit):
+                found.twice.append(name)
+        elif told:
+            differs = sorted({key for own in told for key in work.entry if own[key] != work.entry[key]})
+            found.refused[name] = f"other {' and '.join(differs)} than planned"
+        else:
+            found.missing.append(name)
     if not wanted:
         return found
-    before = LOCK.read_bytes() if LOCK.exists() else None
-    lock: dict[str, Any] = load_yaml(str(LOCK)) if before is not None else {"schema": "2.0", "stages": {}}
-    lock["stages"].update(sorted(wanted.items()))
-    _write(lock)
-    config = {} if plan.remote is None else {"remote": {_STORE: {"url": plan.remote}}}
-    with Repo(config=config) as repo:
-        # By the matrix's name: of a list of names DVC reads the whole lock file once each.
+
+    before: dict[str, Any] = load_yaml(str(LOCK)) if LOCK.exists() else {"schema": "2.0", "stages": {}}
+    _write({**before, "stages": {**before["stages"], **dict(sorted(wanted.items()))}})
+    with Repo(config={} if plan.remote is None else {"remote": {_STORE: {"url": plan.remote}}}) as repo:
+        # By the matrix's name: of a list of names DVC reads the whole lock file once each. What is not there is told
+        # by the status, stage by stage.
         if plan.remote is not None:
-            repo.fetch([plan.stage], remote=_STORE)
-        repo.checkout([plan.stage], force=True, allow_missing=True)
+            with suppress(DownloadError):
+                repo.fetch([plan.stage], remote=_STORE)
+        with suppress(CheckoutError):
+            repo.checkout([plan.stage], force=True, allow_missing=True)
         changed = repo.status([plan.stage])
     for name in wanted:
         if name in changed:
-            found.refused[name] = f"DVC says: {changed[name]}"
+            found.refused[name] = f"DVC does not take it: {changed[name]}"
         else:
             found.accepted.append(name)
-    if any(name in changed for name in wanted):  # what DVC would not take is no part of the lock file
-        lock = load_yaml(str(LOCK))
-        lock["stages"] = {name: entry for name, entry in lock["stages"].items() if name not in found.refused}
-        _write(lock)
+    if len(found.accepted) < len(wanted):  # what DVC would not take is no part of the lock file
+        accepted = {name: wanted[name] for name in sorted(found.accepted)}
+        _write({**before, "stages": {**before["stages"], **accepted}})
     return found
 
 

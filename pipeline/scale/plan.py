@@ -32,12 +32,12 @@ class Work:
     Attributes:
         needs: the stages whose outputs it reads.
         entry: what its entry in the lock file has to be, less the outputs: command, dependencies, parameters.
-        outs: the paths that it makes.
+        key: what the run cache files its results by.
     """
 
     needs: list[str]
     entry: dict[str, Any]
-    outs: list[str]
+    key: str
 
 
 @dataclass(frozen=True)
@@ -138,17 +138,19 @@ def _checked(repo: Repo, remote: str) -> str:
 
 def _work(stage: Stage, makers: Mapping[str, str]) -> Work:
     from dvc.stage.serialize import to_single_stage_lockfile
+    from dvc.utils import dict_sha256
 
     stage.save_deps(allow_missing=True)
-    entry = to_single_stage_lockfile(stage)
+    entry = json.loads(json.dumps(to_single_stage_lockfile(stage)))
+    # As DVC's own run cache does it, which has no public name for it.
+    key = dict_sha256({**entry, "outs": [out["path"] for out in entry["outs"]]}, exclude=["size", "nfiles"])
     read = [Path(dep.fs_path) for dep in stage.deps]
     needs = {
         maker
         for out, maker in makers.items()
         if any(path.is_relative_to(out) or Path(out).is_relative_to(path) for path in read)
     }
-    told = {name: entry[name] for name in ("cmd", "deps", "params") if name in entry}
-    return Work(sorted(needs), json.loads(json.dumps(told)), [str(out) for out in stage.outs])
+    return Work(sorted(needs), {name: told for name, told in entry.items() if name != "outs"}, key)
 
 
 def _committed(scratch: Path, above: Sequence[str]) -> tuple[str, Path]:

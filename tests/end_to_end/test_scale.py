@@ -1,11 +1,13 @@
-"""Cells in clones of their own, in sequence and on Ray with several raylets in one box, and whoever is killed on the way.
+"""Cells in clones of their own, in sequence and on Ray with several raylets in one box, whoever is killed on the way.
 
 The copy's training waits as long as a file says so, and leaves a mark of every process that has trained.
 """
 
 from __future__ import annotations
 
+import copy
 import os
+import shutil
 import signal
 import threading
 import time
@@ -17,10 +19,11 @@ from typing import Any
 import psutil
 import pytest
 
-from pipeline.scale import collect, here, on_ray, plan
+from pipeline.scale import collect, here, left, on_ray, plan
 from pipeline.scale.attempt import Result
 from pipeline.scale.executor import ExecutorParams
 from pipeline.scale.plan import Plan
+from specnorm.errors import ConfigurationError
 from tests.end_to_end.project import Project
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(600)]
@@ -62,7 +65,8 @@ def scaled(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     train, lock = project.root / "stages/train.py", project.root / "dvc.lock"
     before = {path: path.read_text() for path in (train, lock)}
     assert before[train].count(AFTER) == 1
-    train.write_text(before[train].replace(AFTER, WAIT))
+    # Other code a test, or DVC's cache would have its cells.
+    train.write_text(before[train].replace(AFTER, WAIT) + f"# {tmp_path.name}\n")
     marks = tmp_path / "marks"
     marks.mkdir()
     monkeypatch.chdir(project.root)
@@ -88,6 +92,47 @@ def test_a_cell_here_is_accepted_by_dvc_and_no_branch_or_index_is_touched(scaled
     assert (found.accepted, found.refused, found.missing) == (CELLS, {}, [])
     assert scaled.project.dvc("repro", "train").stages == set()
     assert len(scaled.trained()) == 2
+
+
+def test_whoever_asked_is_gone_and_the_remote_alone_has_what_is_needed(scaled: Scaled, tmp_path: Path) -> None:
+    planned = scaled.plan(tmp_path / "store")
+    for _ in here.run(planned, scaled.environment, lambda *_: None):
+        pass
+    shutil.rmtree(planned.scratch)
+    found = left.entries(planned)
+    assert {name: len(each) for name, each in found.items()} == dict.fromkeys(CELLS, 1)
+    # One of the outputs is gone; the other stage ran twice, and gave other bytes the second time.
+    first, second = (found[cell][0]["outs"][0]["md5"] for cell in CELLS)
+    gone = tmp_path / "store/files/md5" / first[:2] / first[2:]
+    kept = gone.read_bytes()
+    gone.chmod(0o644)
+    gone.unlink()
+    other = copy.deepcopy(found[CELLS[1]][0])
+    other["outs"][0]["md5"] = f"{'0' * 32}.dir"
+    collected = collect.collect(planned, {**found, CELLS[1]: [found[CELLS[1]][0], other]})
+    assert collected.accepted == CELLS[1:] == collected.twice
+    assert list(collected.refused) == CELLS[:1]
+    assert second in (scaled.project.root / "dvc.lock").read_text()
+    assert first not in (scaled.project.root / "dvc.lock").read_text()
+    gone.write_bytes(kept)
+    assert collect.collect(planned, left.entries(planned)).accepted == CELLS
+    assert scaled.project.dvc("repro", "train").stages == set()
+
+
+def test_what_was_planned_with_other_parameters_is_refused(scaled: Scaled) -> None:
+    planned = scaled.plan()
+    results = list(here.run(planned, scaled.environment, lambda *_: None))
+    changed = entries(results)
+    changed[CELLS[0]][0]["params"]["params.yaml"]["train.epochs"] = 99
+    found = collect.collect(planned, changed)
+    assert found.refused == {CELLS[0]: "other params than planned"}
+    assert found.accepted == CELLS[1:]
+
+
+@pytest.mark.parametrize("url", ["https://store.example/here", "http://store.example/here"])
+def test_a_remote_without_a_run_cache_is_refused(scaled: Scaled, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="takes no run cache"):
+        plan.make("train", remote=url, scratch=scaled.marks.parent / "scratch")
 
 
 def test_a_stage_that_fails_is_not_tried_again_and_keeps_no_other(scaled: Scaled) -> None:
@@ -147,15 +192,13 @@ def test_what_is_killed_is_run_again_elsewhere(scaled: Scaled, cluster: Any, vic
 
 
 def test_a_cluster_without_room_is_refused_at_once(scaled: Scaled, cluster: Any) -> None:
-    from specnorm.errors import ConfigurationError
-
     with pytest.raises(ConfigurationError, match="no machine of the cluster has room"):
         list(on_ray.run(scaled.plan(), scaled.environment, ExecutorParams(kind="ray", gpus=3)))
     assert scaled.trained() == []
 
 
-def entries(results: list[Result]) -> dict[str, dict[str, Any]]:
-    return {result.name: result.entry for result in results if result.entry is not None}
+def entries(results: list[Result]) -> dict[str, list[dict[str, Any]]]:
+    return {result.name: [result.entry] for result in results if result.entry is not None}
 
 
 def processes_of(node: Any) -> list[int]:
