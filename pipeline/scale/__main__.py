@@ -1,4 +1,8 @@
-"""Run the pipeline with its cells elsewhere, or several at a time: `python -m pipeline.scale run executor=ray`."""
+"""Run the pipeline with its cells elsewhere, or several at a time on this machine.
+
+`run` is `dvc repro`, and with `-S` overrides it is `dvc exp run`, but for the cells: these run where `executor=` says.
+`plan`, `cell` and `collect` are its parts, for a scheduler that starts cells by itself.
+"""
 
 from __future__ import annotations
 
@@ -6,61 +10,116 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
+import psutil
+
 from pipeline import command, compose, options
-from pipeline.scale import collect, executor, here, on_ray, plan
+from pipeline.scale import attempt, collect, executor, here, left, on_ray, plan, store
 from pipeline.scale.attempt import Result
 from pipeline.scale.board import Board
+from pipeline.scale.collect import Collected
 from pipeline.scale.executor import ExecutorParams
 from pipeline.scale.plan import Plan
+from specnorm.errors import ConfigurationError
 
 _PARAMS, _CONF = Path("params.yaml"), Path("conf")
-_TRAIN, _BEFORE = "train", "normalizers"
+_BEFORE = {"train": "normalizers", "spectrograms": "download"}  # what stands right before, which DVC itself runs
+_AFTER = "compare"  # what a clone with nothing but the remote wants to see
 
 
 def main(argv: list[str] | None = None) -> int:
-    return command.run("scale", lambda: work(_parser().parse_args(argv)))
+    def work() -> int:
+        asked = _parser().parse_args(argv)
+        done: int = asked.work(asked)
+        return done
+
+    return command.run("scale", work)
 
 
-def work(asked: argparse.Namespace) -> int:
-    """Run the pipeline; return the exit code of the first cell that failed, or of DVC."""
-    params = executor.load(asked.overrides)
+def run(asked: argparse.Namespace) -> int:
+    """Plan, run and collect what is not done, and then the rest of the pipeline.
+
+    Returns:
+        The exit code of the first cell that failed, or of DVC.
+    """
+    params = executor.load(asked.executor)
     if asked.set_param:
         compose.compose(asked.set_param)
     loaded = options.load(_PARAMS, _CONF)
 
-    # 1. All that the training reads.
-    if code := _dvc("repro", _BEFORE):
+    # 1. All that the cells read, one stage after another.
+    if code := _dvc("repro", _BEFORE[asked.stage]):
         return code
 
-    # 2. The cells that are not done.
-    planned = plan.make(_TRAIN, remote=params.remote, scratch=params.scratch)
-    planned.write(params.scratch / "plan.json")
-    names = list(planned.work)
-    if names:
-        board = Board(loaded, names)
-        threads = params.threads or max(1, (os.cpu_count() or 1) // params.jobs)
-        environment = {"OMP_NUM_THREADS": str(threads), "SPECNORM_MEMORY_SHARE": str(1 / params.jobs)}
-        command.say(f"cells to do: {len(names)}, threads of each: {threads}")
-        for result in _results(planned, environment, params, board):
+    # 2. The cells that are not done: those that have a result already, of a run that was broken off, and the others.
+    planned = plan.make(asked.stage, remote=params.remote, scratch=params.scratch)
+    found = collect.collect(planned, left.entries(planned))
+    rest = planned.only([name for name in planned.work if name not in found.accepted])
+    if found.accepted:
+        command.say(f"scale: {len(found.accepted)} had a result already")
+    if rest.work:
+        board = Board(loaded, list(rest.work))
+        environment = _environment(params)
+        command.say(f"scale: cells to do: {len(rest.work)}, threads of each: {environment['OMP_NUM_THREADS']}")
+        for result in _results(rest, environment, params, board):
             board.end(result)
-        found = collect.collect(planned, board.entries())
+        found = collect.collect(rest, board.entries())
         board.scores()
-        for name, why in found.refused.items():
-            command.tell(f"scale: {name} is not taken: {why}")
-        for failed in board.failed():
-            command.tell(f"scale: {failed.name} failed with exit code {failed.code}: {' '.join(failed.tail[-1:])}")
-        if board.failed():
-            return board.failed()[0].code
-        if found.refused:
-            return 1
+        if code := _told(found, board.failed()):
+            return code
 
     # 3. The rest. DVC looks at every stage again, so a cell that was missed would be trained now.
-    if not asked.set_param:
-        return _dvc("repro")
-    return _dvc("exp", "run", *(word for override in asked.set_param for word in ("-S", override)))
+    overrides = [word for override in asked.set_param for word in ("-S", override)]
+    code = _dvc("exp", "run", *overrides) if overrides else _dvc("repro")
+    if not code and planned.remote is not None:
+        with store.opened(planned.remote) as repo:
+            repo.push([_AFTER], remote=store.STORE)
+    return code
+
+
+def make_plan(asked: argparse.Namespace) -> int:
+    """Write the plan of what is not done."""
+    params = executor.load(asked.executor)
+    planned = plan.make(asked.stage, remote=params.remote, scratch=params.scratch)
+    planned.write(asked.out)
+    command.say(f"{len(planned.work)} cells, 0 to {len(planned.work) - 1}" if planned.work else "nothing to do")
+    return 0
+
+
+def run_cell(asked: argparse.Namespace) -> int:
+    """Run one cell of a plan, by its number or name; return its exit code."""
+    planned = Plan.read(asked.plan)
+    names = list(planned.work)
+    name = names[int(asked.cell)] if asked.cell.isdecimal() and int(asked.cell) < len(names) else asked.cell
+    if name not in names:
+        raise ConfigurationError(
+            "no such cell", where=asked.plan, expected=f"0 to {len(names) - 1}, or a name", got=name
+        )
+    bundle = Path(planned.bundle).read_bytes()
+    threads = os.environ.get("OMP_NUM_THREADS") or os.environ.get("SLURM_CPUS_PER_TASK") or str(_cores())
+    return attempt.run(asdict(planned), name, bundle, {"OMP_NUM_THREADS": threads}, command.say).code
+
+
+def collect_plan(asked: argparse.Namespace) -> int:
+    """Bring home what a plan's cells have left."""
+    planned = Plan.read(asked.plan)
+    found = collect.collect(planned, left.entries(planned))
+    command.say(f"{len(found.accepted)} collected, {len(found.missing)} missing")
+    return _told(found, []) or int(bool(found.missing))
+
+
+def _told(found: Collected, failed: list[Result]) -> int:
+    """Say what went wrong; the exit code of it."""
+    for name in found.twice:
+        command.tell(f"scale: warning: {name} ran twice and gave other bytes; the first is taken")
+    for name, why in found.refused.items():
+        command.tell(f"scale: {name} is not taken: {why}")
+    for result in failed:
+        command.tell(f"scale: {result.name} failed with exit code {result.code}: {' '.join(result.tail[-1:])}")
+    return failed[0].code if failed else int(bool(found.refused))
 
 
 def _results(planned: Plan, environment: Mapping[str, str], params: ExecutorParams, board: Board) -> Iterator[Result]:
@@ -69,16 +128,50 @@ def _results(planned: Plan, environment: Mapping[str, str], params: ExecutorPara
     return on_ray.run(planned, environment, params)
 
 
+def _environment(params: ExecutorParams) -> dict[str, str]:
+    """What a cell's processes may take of their machine; a smaller ``OMP_NUM_THREADS`` of the user's stays."""
+    threads, asked = params.threads, os.environ.get("OMP_NUM_THREADS", "")
+    if threads is None:
+        elsewhere = params.kind == "ray" and (params.address or os.environ.get("RAY_ADDRESS"))
+        threads = max(1, int(params.cpus)) if elsewhere else max(1, _cores() // params.jobs)
+    if asked.isdecimal() and int(asked):
+        threads = min(threads, int(asked))
+    return {"OMP_NUM_THREADS": str(threads), "SPECNORM_MEMORY_SHARE": str(params.gpus or 1 / params.jobs)}
+
+
+def _cores() -> int:
+    """The physical cores that this process may use, as far as they can be told."""
+    usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(usable, psutil.cpu_count(logical=False) or usable)
+
+
 def _dvc(*words: str) -> int:
     return subprocess.run([sys.executable, "-m", "pipeline.quiet_dvc", *words], check=False).returncode  # noqa: S603
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.Parser(prog="python -m pipeline.scale", description=__doc__)
+    parser = command.Parser(
+        prog="python -m pipeline.scale", description=__doc__.partition("\n")[0] if __doc__ else None
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="plan, run and collect")
-    run.add_argument("overrides", nargs="*", metavar="executor.KEY=VALUE", help="of conf/executor/")
-    run.add_argument("-S", "--set-param", action="append", default=[], metavar="KEY=VALUE", help="as of `dvc exp run`")
+
+    def add(name: str, work: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = commands.add_parser(name, help=(work.__doc__ or "").partition("\n")[0])
+        added.set_defaults(work=work)
+        return added
+
+    for name, work in (("run", run), ("plan", make_plan)):
+        each = add(name, work)
+        each.add_argument("stage", choices=list(_BEFORE), help="whose cells")
+        each.add_argument("executor", nargs="*", metavar="executor.KEY=VALUE", help="of conf/executor/")
+        if work is run:
+            each.add_argument("-S", "--set-param", action="append", default=[], metavar="KEY=VALUE", help="as of DVC")
+        else:
+            each.add_argument("-o", "--out", type=Path, default=Path("plan.json"), help="the plan's file")
+    one = add("cell", run_cell)
+    one.add_argument("plan", type=Path)
+    one.add_argument("cell", help="its number in the plan, or its name")
+    add("collect", collect_plan).add_argument("plan", type=Path)
     return parser
 
 

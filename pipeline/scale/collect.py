@@ -7,9 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.scale import store
 from pipeline.scale.plan import LOCK, Plan
-
-_STORE = "store"
 
 
 @dataclass
@@ -40,7 +39,6 @@ def collect(plan: Plan, entries: Mapping[str, Sequence[dict[str, Any]]]) -> Coll
         entries: of the lock file, by the stages' names; of a stage that ran twice, both.
     """
     from dvc.exceptions import CheckoutError, DownloadError
-    from dvc.repo import Repo
     from dvc.utils.serialize import load_yaml
 
     found, wanted = Collected(), dict[str, dict[str, Any]]()
@@ -61,12 +59,12 @@ def collect(plan: Plan, entries: Mapping[str, Sequence[dict[str, Any]]]) -> Coll
 
     before: dict[str, Any] = load_yaml(str(LOCK)) if LOCK.exists() else {"schema": "2.0", "stages": {}}
     _write({**before, "stages": {**before["stages"], **dict(sorted(wanted.items()))}})
-    with Repo(config={} if plan.remote is None else {"remote": {_STORE: {"url": plan.remote}}}) as repo:
+    with store.opened(plan.remote) as repo:
         # By the matrix's name: of a list of names DVC reads the whole lock file once each. What is not there is told
         # by the status, stage by stage.
         if plan.remote is not None:
             with suppress(DownloadError):
-                repo.fetch([plan.stage], remote=_STORE)
+                repo.fetch([plan.stage], remote=store.STORE)
         with suppress(CheckoutError):
             repo.checkout([plan.stage], force=True, allow_missing=True)
         changed = repo.status([plan.stage])

@@ -23,9 +23,10 @@ class ExecutorParams(BaseModel):
         jobs: cells at a time on this machine; a cluster has as many as there is room for.
         address: of a Ray cluster; ``None`` takes ``RAY_ADDRESS``, or starts Ray on this machine.
         cpus: of its machine that a cell takes.
-        gpus: of its machine that a cell takes; 0.5 lets two share one.
-        threads: of a cell; results depend on their number in the last bits. ``None``: the cores, less than none of
-            them twice.
+        gpus: of its machine that a cell takes; 0.5 lets two share one. ``None``: none of a cluster's, and this
+            machine's divided among its jobs.
+        threads: of a cell; results depend on their number in the last bits. ``None``: this machine's cores divided
+            among its jobs, or as many as ``cpus`` of a cluster's machine.
         max_retries: of a cell whose worker or machine is lost.
         remote: of DVC, for machines that do not see this one's cache.
         scratch: folder for clones, on every machine.
@@ -37,7 +38,7 @@ class ExecutorParams(BaseModel):
     jobs: int = Field(1, ge=1)
     address: str | None = None
     cpus: float = Field(1, gt=0)
-    gpus: float = Field(0, ge=0)
+    gpus: float | None = Field(None, ge=0)
     threads: int | None = Field(None, ge=1)
     max_retries: int = Field(3, ge=0)
     remote: str | None = None

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.scale import store
 from pipeline.scale.plan import Plan
-
-_STORE = "store"
 
 
 def entries(plan: Plan) -> dict[str, list[dict[str, Any]]]:
     """The entries of the lock file that are there, by the stages' names; of a stage that ran twice there may be two."""
     from dvc.fs import LocalFileSystem
-    from dvc.repo import Repo
     from dvc.utils.serialize import parse_yaml
 
     found: dict[str, list[dict[str, Any]]] = {}
-    with Repo(config={} if plan.remote is None else {"remote": {_STORE: {"url": plan.remote}}}) as repo:
+    with store.opened(plan.remote) as repo:
         files, root = LocalFileSystem(), plan.cache
         if plan.remote is not None:
-            store = repo.cloud.get_remote_odb(_STORE, "collect", hash_name="md5-dos2unix")
-            files, root = store.fs, store.path
+            there = repo.cloud.get_remote_odb(store.STORE, "collect", hash_name="md5-dos2unix")
+            files, root = there.fs, there.path
         for name, work in plan.work.items():
             folder = files.join(root, "runs", work.key[:2], work.key)
             for path in sorted(files.find(folder)) if files.exists(folder) else []:

@@ -51,20 +51,24 @@ def run(plan: Plan, environment: Mapping[str, str], params: ExecutorParams) -> I
             "Ray is not installed", expected="the extra `ray`", hint="pip install 'specnorm[ray]'; one job needs none"
         ) from error
 
-    ours = not ray.is_initialized()
+    ours, address = not ray.is_initialized(), params.address or os.environ.get("RAY_ADDRESS")
     if ours:
-        address = params.address or os.environ.get("RAY_ADDRESS")
         room = {} if address else {"num_cpus": params.jobs * params.cpus, "include_dashboard": False}
         ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **room)
     try:
-        yield from _results(ray, plan, environment, params)
+        gpus = params.gpus
+        if gpus is None:
+            gpus = 0.0 if address else min(1.0, ray.cluster_resources().get("GPU", 0.0) / params.jobs)
+        yield from _results(ray, plan, environment, params, gpus)
     finally:
         if ours:
             ray.shutdown()
 
 
-def _results(ray: Any, plan: Plan, environment: Mapping[str, str], params: ExecutorParams) -> Iterator[Result]:
-    wanted = {kind: amount for kind, amount in (("CPU", params.cpus), ("GPU", params.gpus)) if amount}
+def _results(
+    ray: Any, plan: Plan, environment: Mapping[str, str], params: ExecutorParams, gpus: float
+) -> Iterator[Result]:
+    wanted = {kind: amount for kind, amount in (("CPU", params.cpus), ("GPU", gpus)) if amount}
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if not any(all(each.get(kind, 0.0) >= amount for kind, amount in wanted.items()) for each in machines):
         raise ConfigurationError(
@@ -73,9 +77,9 @@ def _results(ray: Any, plan: Plan, environment: Mapping[str, str], params: Execu
     # Another machine has no clone of this project, so the attempt travels as what it is and not as a name.
     ray.cloudpickle.register_pickle_by_value(attempt)
     bundle, told = ray.put(Path(plan.bundle).read_bytes()), asdict(plan)
-    task = ray.remote(
-        num_cpus=params.cpus, num_gpus=params.gpus, max_retries=params.max_retries, retry_exceptions=False
-    )(attempt.run)
+    task = ray.remote(num_cpus=params.cpus, num_gpus=gpus, max_retries=params.max_retries, retry_exceptions=False)(
+        attempt.run
+    )
     running = {task.remote(told, name, bundle, dict(environment)): name for name in plan.work}
     while running:
         ready, _ = ray.wait(list(running), num_returns=1, timeout=_LOOK_S)

@@ -7,11 +7,12 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from pipeline.scale import store
 from specnorm.errors import ConfigurationError, ResourceError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from dvc.stage import Stage
 
 LOCK = Path("dvc.lock")
-_STORE = "plan"  # DVC's name for the remote while what the cells read is pushed
 
 _READ_ONLY = ("http", "https")  # DVC pushes no run cache there, and says so to nobody
 _AUTHOR = ("-c", "user.name=specnorm", "-c", "user.email=specnorm@localhost")
@@ -62,6 +62,10 @@ class Plan:
     scratch: str
     work: dict[str, Work]
 
+    def only(self, names: Sequence[str]) -> Plan:
+        """It with these stages alone."""
+        return replace(self, work={name: self.work[name] for name in names})
+
     def write(self, path: Path) -> None:
         """Write it as JSON."""
         path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -96,11 +100,9 @@ def make(stage: str, *, remote: str | None, scratch: Path) -> Plan:
         ConfigurationError: the remote takes no run cache.
         ResourceError: what the stages read is not there.
     """
-    from dvc.repo import Repo
-
     scratch = scratch.resolve()
     scratch.mkdir(parents=True, exist_ok=True)
-    with Repo() as repo:
+    with store.opened(None) as repo:
         url = None if remote is None else _checked(repo, remote)
         stages = {found.addressing: found for found in repo.index.stages}
         makers = {str(out.fs_path): name for name, found in stages.items() for out in found.outs}
@@ -113,8 +115,8 @@ def make(stage: str, *, remote: str | None, scratch: Path) -> Plan:
         above = [name for name in stages if name.partition("@")[0] != stage]
         commit, bundle = _committed(scratch, above)
         if url is not None and needed:
-            with Repo(config={"remote": {_STORE: {"url": url}}}) as pushing:
-                pushing.push(needed, remote=_STORE)
+            with store.opened(url) as pushing:
+                pushing.push(needed, remote=store.STORE)
         cache = Path(repo.cache.local.path).resolve().parent.parent if url is None else scratch / "cache"
     return Plan(stage, commit, str(bundle), url, str(cache), str(scratch), work)
 
