@@ -9,6 +9,8 @@ import copy
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +21,7 @@ from typing import Any
 import psutil
 import pytest
 
+from pipeline.scale import __main__ as scale
 from pipeline.scale import collect, here, left, on_ray, plan
 from pipeline.scale.attempt import Result
 from pipeline.scale.executor import ExecutorParams
@@ -166,6 +169,7 @@ def cluster() -> Iterator[Any]:
 
 @pytest.mark.parametrize("victim", ["worker", "node"])
 def test_what_is_killed_is_run_again_elsewhere(scaled: Scaled, cluster: Any, victim: str, tmp_path: Path) -> None:
+    before = predictions(scaled)  # which DVC itself trained, one after another, with as many threads
     (scaled.marks / "hold").touch()
     planned = scaled.plan(tmp_path / "store")
     results: list[Result] = []
@@ -189,12 +193,70 @@ def test_what_is_killed_is_run_again_elsewhere(scaled: Scaled, cluster: Any, vic
     assert len(scaled.trained()) == 3
     assert collect.collect(planned, entries(results)).accepted == CELLS
     assert scaled.project.dvc("repro", "train").stages == set()
+    assert predictions(scaled) == before
 
 
 def test_a_cluster_without_room_is_refused_at_once(scaled: Scaled, cluster: Any) -> None:
     with pytest.raises(ConfigurationError, match="no machine of the cluster has room"):
         list(on_ray.run(scaled.plan(), scaled.environment, ExecutorParams(kind="ray", gpus=3)))
     assert scaled.trained() == []
+
+
+def test_one_command_does_all_and_has_nothing_to_do_the_second_time(scaled: Scaled, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    environment = {**scaled.project.environment, **scaled.environment, "RAY_AUTH_MODE": "disabled"}
+    words = ["run", "train", "executor=ray", "executor.jobs=2", f"executor.remote={tmp_path / 'store'}"]
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-m", "pipeline.scale", *words],
+            cwd=scaled.project.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for _ in range(2)
+    )
+    assert "scale: cells to do: 2, threads of each: 1" in first
+    assert "2 of 2" in first
+    assert "Running stage 'train" not in first + second
+    assert "cells to do" not in second
+    assert len(scaled.trained()) == 2
+    # Who has the lock file, the parameters and the remote has the table.
+    clone = Project(tmp_path / "clone")
+    scaled.project.run("git", "clone", "-q", str(scaled.project.root), str(clone.root))
+    shutil.copy(scaled.project.root / "dvc.lock", clone.root)
+    clone.dvc("remote", "add", "--default", "--local", "store", str(tmp_path / "store"))
+    clone.dvc("pull", "compare")
+    table = "data/comparison/table.md"
+    assert (clone.root / table).read_bytes() == (scaled.project.root / table).read_bytes()
+
+
+def test_a_scheduler_s_cells_are_collected(
+    scaled: Scaled, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, place = tmp_path / "plan.json", f"executor.scratch={tmp_path / 'scratch'}"
+    assert scale.main(["plan", "train", place, f"executor.remote={tmp_path / 'store'}", "-o", str(file)]) == 0
+    assert "2 cells, 0 to 1" in capfd.readouterr().out
+    (scaled.marks / "none-fails").touch()
+    for name, value in scaled.environment.items():
+        monkeypatch.setenv(name, value)
+    assert [scale.main(["cell", str(file), str(number)]) for number in range(2)] == [3, 0]
+    assert scale.main(["collect", str(file)]) == 1
+    assert "1 collected, 1 missing" in capfd.readouterr().out
+    (scaled.marks / "none-fails").unlink()
+    assert scale.main(["cell", str(file), CELLS[0]]) == 0
+    assert scale.main(["collect", str(file)]) == 0
+    assert scaled.project.dvc("repro", "train").stages == set()
+    assert scale.main(["cell", str(file), "2"]) == 2
+    assert "no such cell" in capfd.readouterr().err
+
+
+def predictions(scaled: Scaled) -> list[bytes]:
+    return [
+        (scaled.project.root / f"data/cells/{mode}/fold-1/seed-0/predictions.parquet").read_bytes()
+        for mode in ("none", "global")
+    ]
 
 
 def entries(results: list[Result]) -> dict[str, list[dict[str, Any]]]:
