@@ -27,7 +27,7 @@ from pipeline.scale.attempt import Result
 from pipeline.scale.executor import ExecutorParams
 from pipeline.scale.plan import Plan
 from specnorm.errors import ConfigurationError
-from tests.end_to_end.project import Project
+from tests.end_to_end.project import REPOSITORY, Project
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(600)]
 
@@ -241,7 +241,14 @@ def test_a_scheduler_s_cells_are_collected(
     (scaled.marks / "none-fails").touch()
     for name, value in scaled.environment.items():
         monkeypatch.setenv(name, value)
-    assert [scale.main(["cell", str(file), str(number)]) for number in range(2)] == [3, 0]
+    # As Slurm starts a task of an array.
+    tasks = [{"SLURM_ARRAY_TASK_ID": str(number), "SLURM_CPUS_PER_TASK": "1"} for number in range(2)]
+    outer = {**scaled.project.environment, **scaled.environment}
+    codes = [
+        subprocess.run(["bash", REPOSITORY / "slurm/cell.sbatch", file], env={**outer, **task}, check=False).returncode
+        for task in tasks
+    ]
+    assert codes == [3, 0]
     assert scale.main(["collect", str(file)]) == 1
     assert "1 collected, 1 missing" in capfd.readouterr().out
     (scaled.marks / "none-fails").unlink()
