@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from typing import Any
 RESULT = "specnorm-cell "  # before the line of JSON that a cell ends with
 
 _GRACE_S = 10.0  # from the interrupt that lets a stage end by itself to the kill
+_PREFIX = "cell-"
 _TAIL = 5  # lines of a failed stage that are told
 
 
@@ -65,9 +67,11 @@ def run(
     """
     started, scratch = time.monotonic(), Path(plan["scratch"])
     scratch.mkdir(parents=True, exist_ok=True)
+    _sweep(scratch)
     lines: list[str] = []
     entry = None
-    with tempfile.TemporaryDirectory(prefix="cell-", dir=scratch, ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=scratch, ignore_cleanup_errors=True) as folder:
+        (Path(folder) / "pid").write_text(str(os.getpid()), encoding="ascii")
         code = _cloned(plan, bundle, Path(folder), lines)
         if code == 0:
             process = _started(Path(folder), name, environment)
@@ -87,6 +91,24 @@ def run(
         code = 1
     tail = [] if code == 0 else [line for line in lines if line.strip()][-_TAIL:]
     return Result(name, code, time.monotonic() - started, platform.node(), entry if code == 0 else None, tail)
+
+
+def _sweep(scratch: Path) -> None:
+    """Remove the clones of attempts that are no more: whoever kills a worker leaves them."""
+    for folder in scratch.glob(f"{_PREFIX}*"):
+        with suppress(OSError, ValueError):
+            if not _alive(int((folder / "pid").read_text(encoding="ascii"))):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def _cloned(plan: Mapping[str, Any], bundle: bytes, folder: Path, lines: list[str]) -> int:

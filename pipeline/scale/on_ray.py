@@ -7,6 +7,8 @@ whose stage fails is not: the same code fails the same way.
 from __future__ import annotations
 
 import os
+import signal
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +27,7 @@ _KEEPALIVE = {
     "RAY_grpc_client_keepalive_timeout_ms": "3000",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a stage without a GPU of its own sees those that the machine has
 }
-_LOOK_S = 5.0  # so often a signal that waits is obeyed
+_LOOK_S = 0.2  # how often finished cells are looked for
 
 
 def run(plan: Plan, environment: Mapping[str, str], params: ExecutorParams) -> Iterator[Result]:
@@ -54,7 +56,9 @@ def run(plan: Plan, environment: Mapping[str, str], params: ExecutorParams) -> I
     ours, address = not ray.is_initialized(), params.address or os.environ.get("RAY_ADDRESS")
     if ours:
         room = {} if address else {"num_cpus": params.jobs * params.cpus, "include_dashboard": False}
+        ending = signal.getsignal(signal.SIGTERM)
         ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **room)
+        signal.signal(signal.SIGTERM, ending)  # Ray's own ends this process before its work is unwound
     try:
         gpus = params.gpus
         if gpus is None:
@@ -82,7 +86,9 @@ def _results(
     )
     running = {task.remote(told, name, bundle, dict(environment)): name for name in plan.work}
     while running:
-        ready, _ = ray.wait(list(running), num_returns=1, timeout=_LOOK_S)
+        ready, _ = ray.wait(list(running), num_returns=1, timeout=0)
+        if not ready:
+            time.sleep(_LOOK_S)  # here and not in Ray, which makes another error of a signal's
         for reference in ready:
             name = running.pop(reference)
             try:

@@ -232,6 +232,29 @@ def test_one_command_does_all_and_has_nothing_to_do_the_second_time(scaled: Scal
     assert (clone.root / table).read_bytes() == (scaled.project.root / table).read_bytes()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_nothing_outlives_the_command_and_it_goes_on_when_it_is_given_again(
+    scaled: Scaled, number: signal.Signals
+) -> None:
+    pytest.importorskip("ray")
+    (scaled.marks / "hold").touch()
+    environment = {**scaled.project.environment, **scaled.environment, "RAY_AUTH_MODE": "disabled"}
+    words = [sys.executable, "-m", "pipeline.scale", "run", "train", "executor=ray", "executor.jobs=2"]
+    process = subprocess.Popen(words, cwd=scaled.project.root, env=environment, start_new_session=True)
+    wait_until(lambda: len(scaled.trained()) == 2)
+    process.send_signal(number)
+    code = process.wait(60)
+    assert code == (-number if number == signal.SIGKILL else 128 + number)
+    wait_until(lambda: not any(map(psutil.pid_exists, scaled.trained())), 30)
+    (scaled.marks / "hold").unlink()
+    # One by one, since what Ray itself leaves of a killed driver lives on for a minute.
+    again = [*words[:5], "executor=local"]
+    subprocess.run(again, cwd=scaled.project.root, env=environment, check=True, stdout=subprocess.DEVNULL)
+    assert len(scaled.trained()) == 4
+    assert scaled.project.dvc("repro", "train").stages == set()
+    assert not list((scaled.project.root / ".cache/scale").glob("cell-*"))
+
+
 def test_a_scheduler_s_cells_are_collected(
     scaled: Scaled, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
