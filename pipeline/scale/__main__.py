@@ -150,9 +150,7 @@ def _dvc(*words: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.Parser(
-        prog="python -m pipeline.scale", description=__doc__.partition("\n")[0] if __doc__ else None
-    )
+    parser = command.Parser(prog="specnorm scale", description=__doc__.partition("\n")[0] if __doc__ else None)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, work: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
