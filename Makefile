@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 PORT := 5000
+SCALED = python -m pipeline.scale run train executor=ray executor.jobs=$(JOBS)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONUNBUFFERED := 1
 export DVC_NO_ANALYTICS := 1
@@ -27,11 +28,11 @@ $(READY): requirements.lock
 	@touch $@
 
 demo: $(READY) ## compare four modes on generated sounds: minutes, no network (JOBS=n: n cells at a time)
-	$(if $(filter-out 1,$(JOBS)),python -m pipeline.parallel --jobs $(JOBS),python -m pipeline.quiet_dvc exp run) -S experiment=demo
+	$(if $(filter-out 1,$(JOBS)),$(SCALED),python -m pipeline.quiet_dvc exp run) -S experiment=demo
 	@python -m pipeline.next
 
 repro: $(READY) ## run what params.yaml says; in a fresh clone that is ESC-50 (JOBS=n)
-	$(if $(filter-out 1,$(JOBS)),python -m pipeline.parallel --jobs $(JOBS),dvc repro)
+	$(if $(filter-out 1,$(JOBS)),$(SCALED),dvc repro)
 
 test: $(READY) lint ## lint, types, layers, and all tests, several files at a time
 	python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
@@ -74,7 +75,7 @@ params: $(READY) ## compose conf/ into params.yaml
 	python -m pipeline.compose
 
 lock: $(READY) ## pin the newest allowed versions anew (needs uv)
-	uv pip compile pyproject.toml --extra dev --extra parity --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra parity --extra ray --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --quiet --output-file requirements.lock
 
 clean: ## remove what can be made again: outputs, caches, environment

@@ -112,8 +112,8 @@ def cells(params: Params, *, of: Shards | None = None) -> list[StoredCell]:
         IntegrityError: a cell or what it was made of is missing, damaged, not the one that its place says, or of other
             parameters.
     """
-    from specnorm.training.cells import METRICS_FILE, read
-    from specnorm.training.key import CellKey
+    from specnorm.training.cells import read
+    from specnorm.training.key import METRICS_FILE, CellKey
 
     stored = []
     for mode, fold in product(params.norm, params.protocol.folds):

@@ -14,9 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-import psutil
-
-from pipeline import command, compose, options
+from pipeline import command, compose, options, share
 from pipeline.scale import attempt, collect, executor, here, left, on_ray, plan, store
 from pipeline.scale.attempt import Result
 from pipeline.scale.board import Board
@@ -46,6 +44,8 @@ def run(asked: argparse.Namespace) -> int:
         The exit code of the first cell that failed, or of DVC.
     """
     params = executor.load(asked.executor)
+    if params.kind == "ray":
+        on_ray.check(params)
     if asked.set_param:
         compose.compose(asked.set_param)
     loaded = options.load(_PARAMS, _CONF)
@@ -62,12 +62,12 @@ def run(asked: argparse.Namespace) -> int:
         command.say(f"scale: {len(found.accepted)} had a result already")
     if rest.work:
         board = Board(loaded, list(rest.work))
-        environment = _environment(params)
-        command.say(f"scale: cells to do: {len(rest.work)}, threads of each: {environment['OMP_NUM_THREADS']}")
-        for result in _results(rest, environment, params, board):
+        environment = _environment(params, len(rest.work))
+        threads = share.threads(environment)
+        command.say(f"scale: cells to do: {len(rest.work)}, threads of each: {threads}")
+        for result in _results(rest, environment, params, loaded.train.device, board):
             board.end(result)
         found = collect.collect(rest, board.entries())
-        board.scores()
         if code := _told(found, board.failed()):
             return code
 
@@ -99,8 +99,9 @@ def run_cell(asked: argparse.Namespace) -> int:
             "no such cell", where=asked.plan, expected=f"0 to {len(names) - 1}, or a name", got=name
         )
     bundle = Path(planned.bundle).read_bytes()
-    threads = os.environ.get("OMP_NUM_THREADS") or os.environ.get("SLURM_CPUS_PER_TASK") or str(_cores())
-    return attempt.run(asdict(planned), name, bundle, {"OMP_NUM_THREADS": threads}, command.say).code
+    threads = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    environment = share.environment(int(threads) if threads.isdecimal() else share.cores(), 1.0, os.environ)
+    return attempt.run(asdict(planned), name, bundle, environment, command.say).code
 
 
 def collect_plan(asked: argparse.Namespace) -> int:
@@ -122,31 +123,31 @@ def _told(found: Collected, failed: list[Result]) -> int:
     return failed[0].code if failed else int(bool(found.refused))
 
 
-def _results(planned: Plan, environment: Mapping[str, str], params: ExecutorParams, board: Board) -> Iterator[Result]:
+def _results(
+    planned: Plan, environment: Mapping[str, str], params: ExecutorParams, device: str, board: Board
+) -> Iterator[Result]:
     if params.kind == "local":
-        return here.run(planned, environment, board.line)
-    return on_ray.run(planned, environment, params)
+        return here.run(planned, environment, board.begin, board.line)
+    # Ray shows a cell its own GPU alone, so one that is called by its number has to be seen beside the others.
+    return on_ray.run(planned, environment, params, gpu=device in ("auto", "cuda"))
 
 
-def _environment(params: ExecutorParams) -> dict[str, str]:
-    """What a cell's processes may take of their machine; a smaller ``OMP_NUM_THREADS`` of the user's stays."""
-    threads, asked = params.threads, os.environ.get("OMP_NUM_THREADS", "")
-    if threads is None:
-        elsewhere = params.kind == "ray" and (params.address or os.environ.get("RAY_ADDRESS"))
-        threads = max(1, int(params.cpus)) if elsewhere else max(1, _cores() // params.jobs)
-    if asked.isdecimal() and int(asked):
-        threads = min(threads, int(asked))
-    return {"OMP_NUM_THREADS": str(threads), "SPECNORM_MEMORY_SHARE": str(params.gpus or 1 / params.jobs)}
-
-
-def _cores() -> int:
-    """The physical cores that this process may use, as far as they can be told."""
-    usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(usable, psutil.cpu_count(logical=False) or usable)
+def _environment(params: ExecutorParams, cells: int) -> dict[str, str]:
+    """What a cell's processes may take of their machine; few cells share all cores of this one."""
+    beside = min(params.jobs, cells)
+    threads = params.threads or (max(1, int(params.cpus)) if params.cluster else max(1, share.cores() // beside))
+    return share.environment(threads, 1 / beside, os.environ)
 
 
 def _dvc(*words: str) -> int:
-    return subprocess.run([sys.executable, "-m", "pipeline.quiet_dvc", *words], check=False).returncode  # noqa: S603
+    """Run DVC with this process's output; its exit code. Nothing that it starts outlives this process's work."""
+    with subprocess.Popen(  # noqa: S603 (constants, and what the user asks of DVC)
+        [sys.executable, "-m", "pipeline.quiet_dvc", *words], start_new_session=True
+    ) as process:
+        try:
+            return process.wait()
+        finally:
+            attempt.end(process)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -38,6 +38,7 @@ class Result:
         seconds: from the clone to what was handed over.
         node: where it ran.
         entry: its entry of the lock file; ``None`` where it failed.
+        accuracy: of a cell that was trained.
         tail: the last lines of one that failed.
     """
 
@@ -46,6 +47,7 @@ class Result:
     seconds: float
     node: str
     entry: dict[str, Any] | None
+    accuracy: float | None
     tail: list[str]
 
 
@@ -69,7 +71,7 @@ def run(
     scratch.mkdir(parents=True, exist_ok=True)
     _sweep(scratch)
     lines: list[str] = []
-    entry = None
+    told: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=scratch, ignore_cleanup_errors=True) as folder:
         (Path(folder) / "pid").write_text(str(os.getpid()), encoding="ascii")
         code = _cloned(plan, bundle, Path(folder), lines)
@@ -79,18 +81,33 @@ def run(
                 assert process.stdout is not None
                 for line in process.stdout:
                     if line.startswith(RESULT):
-                        entry = json.loads(line.removeprefix(RESULT))
+                        told = json.loads(line.removeprefix(RESULT))
                     else:
                         lines.append(line.rstrip("\r\n"))
                         say(lines[-1])
                 process.wait()
             finally:
-                _end(process)
+                end(process)
             code = process.returncode if process.returncode >= 0 else 128 - process.returncode
-    if code == 0 and entry is None:
-        code = 1
-    tail = [] if code == 0 else [line for line in lines if line.strip()][-_TAIL:]
-    return Result(name, code, time.monotonic() - started, platform.node(), entry if code == 0 else None, tail)
+    seconds, node = time.monotonic() - started, platform.node()
+    if code == 0 and told:
+        return Result(name, 0, seconds, node, told["entry"], told["accuracy"], [])
+    return Result(name, code or 1, seconds, node, None, None, [line for line in lines if line.strip()][-_TAIL:])
+
+
+def end(process: subprocess.Popen[Any]) -> None:
+    """End what is left of a process that is the first of its group, and of the group."""
+    deadline = time.monotonic() + _GRACE_S
+    with suppress(ProcessLookupError, PermissionError):  # nobody is left; macOS calls that a lack of permission
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+            while process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
 
 
 def _sweep(scratch: Path) -> None:
@@ -148,18 +165,3 @@ def _started(folder: Path, name: str, environment: Mapping[str, str]) -> subproc
         text=True,
         errors="replace",
     )
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """End the processes that are left of it, the stage's own among them."""
-    deadline = time.monotonic() + _GRACE_S
-    with suppress(ProcessLookupError, PermissionError):  # nobody is left; macOS calls that a lack of permission
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
-            while process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.1)
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            stream.close()

@@ -1,4 +1,4 @@
-"""What is told of cells that run elsewhere: which is done, how long the others take, and the scores."""
+"""What is told of cells that run elsewhere: which begin and end, how long the others take, and the scores."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from pipeline import command, places, progress
+from pipeline.progress import Done
 from pipeline.scale.attempt import Result
 from specnorm.params import Params
 
@@ -17,30 +18,31 @@ class Board:
         self._params, self._names = params, names
         self._started = time.monotonic()
         self._keys = {f"{places.maker(places.cell_folder(key))}": key for key in progress.keys(params)}
-        self._before = progress.read([key for name, key in self._keys.items() if name not in names])
+        self._scores = progress.read([key for name, key in self._keys.items() if name not in names])
         self._ended: dict[str, Result] = {}
+
+    def begin(self, name: str) -> None:
+        """Tell that one begins."""
+        if name in self._keys:
+            place, left_s = len(self._scores) + 1, self._left_s()
+            self.line(name, progress.line(self._params, self._keys[name], place=place, left_s=left_s))
 
     def line(self, name: str, text: str) -> None:
         """A line that a cell prints."""
         command.say(f"{name:<{max(map(len, self._names))}} | {text}")
 
     def end(self, result: Result) -> None:
-        """Tell that one has ended."""
+        """Tell that one has ended, with its last lines where it failed, and how all have scored."""
         self._ended[result.name] = result
         done = f"failed with exit code {result.code}" if result.code else "done"
-        left = len(self._names) - len(self._ended)
-        rate = (time.monotonic() - self._started) / len(self._ended)
-        rest = f", about {progress.duration(rate * left)} left" if left else ""
-        self.line(result.name, f"{done} after {result.seconds:.1f} s on {result.node}, {self._place()}{rest}")
+        left = f", about {progress.duration(rest)} left" if (rest := self._left_s()) else ""
+        place = f"{len(self._ended)} of {len(self._names)}"
+        self.line(result.name, f"{done} after {result.seconds:.1f} s on {result.node}, {place}{left}")
         for text in result.tail:
             self.line(result.name, text)
-
-    def scores(self) -> None:
-        """Show the accuracies of what has been collected."""
-        command.say(progress.table(self._params, progress.read(list(self._keys.values()))))
-
-    def _place(self) -> str:
-        return f"{len(self._ended)} of {len(self._names)}"
+        if result.accuracy is not None and result.name in self._keys:
+            self._scores[self._keys[result.name]] = Done(result.accuracy, result.seconds)
+            command.say(progress.table(self._params, self._scores))
 
     def failed(self) -> list[Result]:
         """Those that failed."""
@@ -49,3 +51,9 @@ class Board:
     def entries(self) -> dict[str, list[dict[str, Any]]]:
         """The entries of those that went well."""
         return {name: [result.entry] for name, result in self._ended.items() if result.entry is not None}
+
+    def _left_s(self) -> float | None:
+        """Seconds for what has not ended, by what has."""
+        if not self._ended:
+            return None
+        return (time.monotonic() - self._started) / len(self._ended) * (len(self._names) - len(self._ended))

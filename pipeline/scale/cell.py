@@ -1,8 +1,8 @@
 """One stage, in the clone that it is run in: given what it reads, run, handed over, for whoever asked for it.
 
 `python -m pipeline.scale.cell PLAN NAME` prints DVC's lines and those of the stage, and at the end a line of JSON: the
-stage's entry of the lock file. Whoever starts it, as the first of a process group, holds a pipe to its standard input;
-when that closes, however its starter has gone, the group ends.
+stage's entry of the lock file, and the accuracy of what was trained. Whoever starts it, as the first of a process
+group, holds a pipe to its standard input; when that closes, however its starter has gone, the group ends.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline import command, progress
 from pipeline.scale.attempt import RESULT
 from pipeline.scale.plan import LOCK, Plan
+from specnorm.errors import ResourceError
 
 _STORE = "store"
 _EXIT = re.compile(r"exited with (-?\d+)")  # DVC keeps the stage's exit code in its words alone
@@ -49,7 +51,8 @@ def main(argv: list[str]) -> int:
         entry = load_yaml(str(LOCK))["stages"][name]
         if plan.remote is not None:
             _patiently(lambda: repo.push([name], remote=_STORE, run_cache=True))
-    print(RESULT + json.dumps(entry), flush=True)
+    found = progress.accuracy(Path(entry["outs"][0]["path"]))
+    print(RESULT + json.dumps({"entry": entry, "accuracy": found}), flush=True)
     return 0
 
 
@@ -70,16 +73,17 @@ def _patiently(push: Callable[[], object]) -> None:
     """Hand over; a store that is away for a moment costs no training."""
     from dvc.exceptions import DvcException
 
-    for wait in _PUSHES[:-1]:
+    for number, wait in enumerate(_PUSHES, 1):
         time.sleep(wait)
         try:
             push()
         except (DvcException, OSError) as error:
-            print(f"cannot push, and try again: {error}", file=sys.stderr, flush=True)
+            if number == len(_PUSHES):
+                hint = "What was trained is kept on its machine: the same command hands it over"
+                raise ResourceError("the remote takes no result", got=error, hint=hint) from error
+            command.tell(f"cell: the remote takes no result, and is asked again: {error}")
         else:
             return
-    time.sleep(_PUSHES[-1])
-    push()
 
 
 def _end_with_starter() -> None:
@@ -106,4 +110,4 @@ def _end_with_starter() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(command.run("cell", lambda: main(sys.argv[1:])))

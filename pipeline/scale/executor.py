@@ -44,6 +44,11 @@ class ExecutorParams(BaseModel):
     remote: str | None = None
     scratch: Path = Path(".cache/scale")
 
+    @property
+    def cluster(self) -> str | None:
+        """The address of the cluster that cells run on; ``None`` for this machine."""
+        return (self.address or os.environ.get("RAY_ADDRESS")) if self.kind == "ray" else None
+
 
 def load(overrides: list[str]) -> ExecutorParams:
     """The executor of `executor=ray executor.gpus=1` and the like; the local one where none is named.

@@ -7,6 +7,7 @@ whose stage fails is not: the same code fails the same way.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pipeline import share
 from pipeline.scale import attempt
 from pipeline.scale.attempt import Result
 from pipeline.scale.executor import ExecutorParams
@@ -30,13 +32,31 @@ _KEEPALIVE = {
 _LOOK_S = 0.2  # how often finished cells are looked for
 
 
-def run(plan: Plan, environment: Mapping[str, str], params: ExecutorParams) -> Iterator[Result]:
+def check(params: ExecutorParams) -> None:
+    """Refuse at once what cannot go well.
+
+    Raises:
+        ConfigurationError: Ray is not installed, or more jobs are asked for than this machine has cores.
+    """
+    installed()
+    # Without a GPU more jobs only slow each other down.
+    if params.cluster is None and params.jobs > share.cores() and shutil.which("nvidia-smi") is None:
+        raise ConfigurationError(
+            "impossible number of jobs",
+            where="executor.jobs",
+            expected=f"1 to {share.cores()}, the cores that this process may use",
+            got=params.jobs,
+        )
+
+
+def run(plan: Plan, environment: Mapping[str, str], params: ExecutorParams, *, gpu: bool = True) -> Iterator[Result]:
     """Run the stages of a plan, as many at a time as there is room for.
 
     Args:
         plan: the plan.
         environment: what each stage's processes get beside their worker's environment.
         params: what each takes of its machine.
+        gpu: whether the stages divide this machine's GPUs, unless ``params`` says how much of one each takes.
 
     Yields:
         A result a stage, as they come.
@@ -44,16 +64,8 @@ def run(plan: Plan, environment: Mapping[str, str], params: ExecutorParams) -> I
     Raises:
         ConfigurationError: Ray is not installed, or no machine has room for a single stage.
     """
-    for name, value in _KEEPALIVE.items():
-        os.environ.setdefault(name, value)
-    try:
-        import ray
-    except ImportError as error:
-        raise ConfigurationError(
-            "Ray is not installed", expected="the extra `ray`", hint="pip install 'specnorm[ray]'; one job needs none"
-        ) from error
-
-    ours, address = not ray.is_initialized(), params.address or os.environ.get("RAY_ADDRESS")
+    ray = installed()
+    ours, address = not ray.is_initialized(), params.cluster
     if ours:
         room = {} if address else {"num_cpus": params.jobs * params.cpus, "include_dashboard": False}
         ending = signal.getsignal(signal.SIGTERM)
@@ -62,11 +74,30 @@ def run(plan: Plan, environment: Mapping[str, str], params: ExecutorParams) -> I
     try:
         gpus = params.gpus
         if gpus is None:
-            gpus = 0.0 if address else min(1.0, ray.cluster_resources().get("GPU", 0.0) / params.jobs)
-        yield from _results(ray, plan, environment, params, gpus)
+            here = int(ray.cluster_resources().get("GPU", 0)) if gpu and not address else 0
+            gpus = 1 / -(-params.jobs // here) if here else 0.0  # of the GPU that has the most of them
+        memory = share.environment(share.threads(environment), gpus, environment) if gpus else {}
+        yield from _results(ray, plan, {**environment, **memory}, params, gpus)
     finally:
         if ours:
             ray.shutdown()
+
+
+def installed() -> Any:
+    """The package, told to notice silence.
+
+    Raises:
+        ConfigurationError: it is not there.
+    """
+    for name, value in _KEEPALIVE.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+    except ImportError as error:
+        raise ConfigurationError(
+            "Ray is not installed", hint="pip install 'specnorm[ray]' brings it; one job at a time needs none"
+        ) from error
+    return ray
 
 
 def _results(
@@ -94,6 +125,6 @@ def _results(
             try:
                 found = ray.get(reference)
             except ray.exceptions.RayError as error:  # lost as often as it may be tried again
-                yield Result(name, 1, 0.0, "no machine", None, [str(error).strip().partition("\n")[0]])
+                yield Result(name, 1, 0.0, "no machine", None, None, [str(error).strip().partition("\n")[0]])
             else:
                 yield Result(**vars(found))

@@ -14,8 +14,8 @@ from sklearn.metrics import confusion_matrix
 from specnorm.comparison.metrics import METRICS
 from specnorm.errors import IntegrityError
 from specnorm.shards.store import Shards
-from specnorm.training.cells import METRICS_FILE, PREDICTIONS_FILE, PROBABILITY, StoredCell
-from specnorm.training.key import CellKey
+from specnorm.training.cells import PREDICTIONS_FILE, PROBABILITY, StoredCell
+from specnorm.training.key import METRICS_FILE, CellKey
 
 _SHARED = ("dataset", "front_end", "model", "train")  # what must be equal in every cell of a fair comparison
 

@@ -1,47 +1,38 @@
-"""Cells in clones of their own, in sequence and on Ray with several raylets in one box, whoever is killed on the way.
-
-The copy's training waits as long as a file says so, and leaves a mark of every process that has trained.
-"""
+"""Cells in clones of their own, one by one and on several raylets in one box, whoever is killed on the way."""
 
 from __future__ import annotations
 
 import copy
+import errno
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from dvc.exceptions import UploadError
 
 from pipeline.scale import __main__ as scale
-from pipeline.scale import collect, here, left, on_ray, plan
+from pipeline.scale import cell, collect, here, left, on_ray, plan
 from pipeline.scale.attempt import Result
 from pipeline.scale.executor import ExecutorParams
 from pipeline.scale.plan import Plan
-from specnorm.errors import ConfigurationError
+from specnorm.errors import ConfigurationError, ResourceError
+from tests.end_to_end import cluster as clusters
+from tests.end_to_end.cluster import Cluster
+from tests.end_to_end.held import VARIABLE, Marks, wait_until
 from tests.end_to_end.project import REPOSITORY, Project
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(600)]
 
 CELLS = ["train@none-1-0", "train@global-1-0"]
-AFTER = "    started = time.perf_counter()\n"
-WAIT = f"""{AFTER}
-    marks = Path(os.environ["SPECNORM_TEST_MARKS"])
-    (marks / f"{{norm}}-{{os.getpid()}}").touch()
-    while (marks / "hold").exists():
-        time.sleep(0.02)
-    if (marks / f"{{norm}}-fails").exists():
-        sys.exit(3)
-
-"""
 
 
 @dataclass
@@ -49,29 +40,33 @@ class Scaled:
     """A project whose cells are to be trained, and what their processes leave."""
 
     project: Project
-    marks: Path
+    marks: Marks
 
     def plan(self, remote: Path | None = None) -> Plan:
-        return plan.make("train", remote=None if remote is None else str(remote), scratch=self.marks.parent / "scratch")
+        return plan.make(
+            "train", remote=None if remote is None else str(remote), scratch=self.marks.folder.parent / "scratch"
+        )
+
+    def here(self, planned: Plan, say: Callable[[str, str], None] = lambda *_: None) -> list[Result]:
+        """Run it one cell after another."""
+        return list(here.run(planned, self.environment, lambda _: None, say))
+
+    def on_ray(self, remote: Path, names: Sequence[str] = CELLS) -> tuple[Plan, Future[list[Result]]]:
+        """Have it run in the background on the cluster that this process is a driver of."""
+        planned = self.plan(remote).only(names)
+        pool = ThreadPoolExecutor(1)
+        return planned, pool.submit(lambda: list(on_ray.run(planned, self.environment, ExecutorParams(kind="ray"))))
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"SPECNORM_TEST_MARKS": str(self.marks), "OMP_NUM_THREADS": "1"}
-
-    def trained(self, mode: str = "*") -> list[int]:
-        """The processes that have begun to train."""
-        return [int(path.name.rpartition("-")[2]) for path in self.marks.glob(f"{mode}-[0-9]*")]
+        return {VARIABLE: str(self.marks.folder), "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture
 def scaled(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scaled]:
-    train, lock = project.root / "stages/train.py", project.root / "dvc.lock"
-    before = {path: path.read_text() for path in (train, lock)}
-    assert before[train].count(AFTER) == 1
-    # Other code a test, or DVC's cache would have its cells.
-    train.write_text(before[train].replace(AFTER, WAIT) + f"# {tmp_path.name}\n")
-    marks = tmp_path / "marks"
-    marks.mkdir()
+    before = {path: path.read_text() for path in (project.root / "stages/train.py", project.root / "dvc.lock")}
+    marks = Marks(tmp_path / "marks")
+    marks.put_into(project)
     monkeypatch.chdir(project.root)
     for name in [name for name in os.environ if name.startswith("DVC_")]:
         monkeypatch.delenv(name)
@@ -89,18 +84,22 @@ def test_a_cell_here_is_accepted_by_dvc_and_no_branch_or_index_is_touched(scaled
         scaled.project.run("git", *words.split()).output for words in ("branch -a", "status --short", "stash list")
     ]
     assert after == seen
-    results = list(here.run(planned, scaled.environment, lambda *_: None))
+    results = scaled.here(planned)
     assert [(result.name, result.code) for result in results] == [(cell, 0) for cell in CELLS]
+    # What was planned with other parameters is refused, and is no part of the lock file.
+    other = copy.deepcopy(entries(results))
+    other[CELLS[0]][0]["params"]["params.yaml"]["train.epochs"] = 99
+    found = collect.collect(planned, other)
+    assert (found.accepted, found.refused) == (CELLS[1:], {CELLS[0]: "other params than planned"})
     found = collect.collect(planned, entries(results))
     assert (found.accepted, found.refused, found.missing) == (CELLS, {}, [])
     assert scaled.project.dvc("repro", "train").stages == set()
-    assert len(scaled.trained()) == 2
+    assert len(scaled.marks.trained()) == 2
 
 
 def test_whoever_asked_is_gone_and_the_remote_alone_has_what_is_needed(scaled: Scaled, tmp_path: Path) -> None:
     planned = scaled.plan(tmp_path / "store")
-    for _ in here.run(planned, scaled.environment, lambda *_: None):
-        pass
+    scaled.here(planned)
     shutil.rmtree(planned.scratch)
     found = left.entries(planned)
     assert {name: len(each) for name, each in found.items()} == dict.fromkeys(CELLS, 1)
@@ -122,135 +121,129 @@ def test_whoever_asked_is_gone_and_the_remote_alone_has_what_is_needed(scaled: S
     assert scaled.project.dvc("repro", "train").stages == set()
 
 
-def test_what_was_planned_with_other_parameters_is_refused(scaled: Scaled) -> None:
-    planned = scaled.plan()
-    results = list(here.run(planned, scaled.environment, lambda *_: None))
-    changed = entries(results)
-    changed[CELLS[0]][0]["params"]["params.yaml"]["train.epochs"] = 99
-    found = collect.collect(planned, changed)
-    assert found.refused == {CELLS[0]: "other params than planned"}
-    assert found.accepted == CELLS[1:]
-
-
 @pytest.mark.parametrize("url", ["https://store.example/here", "http://store.example/here"])
 def test_a_remote_without_a_run_cache_is_refused(scaled: Scaled, url: str) -> None:
     with pytest.raises(ConfigurationError, match="takes no run cache"):
-        plan.make("train", remote=url, scratch=scaled.marks.parent / "scratch")
-
-
-def test_a_stage_that_fails_is_not_tried_again_and_keeps_no_other(scaled: Scaled) -> None:
-    (scaled.marks / "none-fails").touch()
-    planned = scaled.plan()
-    results = list(here.run(planned, scaled.environment, lambda *_: None))
-    assert [result.code for result in results] == [3, 0]
-    assert results[0].entry is None
-    found = collect.collect(planned, entries(results))
-    assert (found.accepted, found.missing) == (CELLS[1:], CELLS[:1])
+        plan.make("train", remote=url, scratch=scaled.marks.folder.parent / "scratch")
 
 
 @pytest.fixture
-def cluster() -> Iterator[Any]:
-    ray = pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    small = {"object_store_memory": 80_000_000, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
-    try:
-        for _ in range(2):
-            made.add_node(num_cpus=1, object_store_memory=80_000_000)
-        made.wait_for_nodes()
-        ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
+def cluster() -> Iterator[Cluster]:
+    pytest.importorskip("ray")
+    with clusters.started() as made:
         yield made
-    finally:
-        ray.shutdown()
-        made.shutdown()
 
 
-@pytest.mark.parametrize("victim", ["worker", "node"])
-def test_what_is_killed_is_run_again_elsewhere(scaled: Scaled, cluster: Any, victim: str, tmp_path: Path) -> None:
+def test_a_worker_and_a_machine_are_killed_and_the_predictions_are_those_of_the_sequence(
+    scaled: Scaled, cluster: Cluster, tmp_path: Path
+) -> None:
     before = predictions(scaled)  # which DVC itself trained, one after another, with as many threads
-    (scaled.marks / "hold").touch()
-    planned = scaled.plan(tmp_path / "store")
-    results: list[Result] = []
-    running = threading.Thread(
-        target=lambda: results.extend(on_ray.run(planned, scaled.environment, ExecutorParams(kind="ray")))
-    )
-    running.start()
-    wait_until(lambda: len(scaled.trained()) == 2)
-    process = psutil.Process(scaled.trained("none")[0])
-    if victim == "worker":
-        worker = next(parent for parent in process.parents() if parent.name().startswith("ray::"))
-        worker.send_signal(signal.SIGKILL)
-    else:
-        raylet = next(parent for parent in process.parents() if parent.name() == "raylet")
-        (node,) = (node for node in cluster.worker_nodes if raylet.pid in processes_of(node))
-        cluster.remove_node(node, allow_graceful=False)
-    wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
-    (scaled.marks / "hold").unlink()
-    running.join(300)
+    for _ in range(3):
+        cluster.add()
+    scaled.marks.hold()
+    planned, running = scaled.on_ray(tmp_path / "store")
+    wait_until(lambda: len(scaled.marks.trained()) == 2)
+    victims = [psutil.Process(scaled.marks.trained(mode)[0]) for mode in ("none", "global")]
+    next(parent for parent in victims[0].parents() if parent.name().startswith("ray::")).kill()
+    cluster.lose(next(parent for parent in victims[1].parents() if parent.name() == "raylet").pid)
+    wait_until(lambda: not any(map(alive, victims)))
+    scaled.marks.release()
+    results = running.result(300)
     assert sorted((result.name, result.code) for result in results) == sorted((cell, 0) for cell in CELLS)
-    assert len(scaled.trained()) == 3
+    assert len(scaled.marks.trained()) == 4
     assert collect.collect(planned, entries(results)).accepted == CELLS
     assert scaled.project.dvc("repro", "train").stages == set()
     assert predictions(scaled) == before
 
 
-def test_a_cluster_without_room_is_refused_at_once(scaled: Scaled, cluster: Any) -> None:
-    with pytest.raises(ConfigurationError, match="no machine of the cluster has room"):
-        list(on_ray.run(scaled.plan(), scaled.environment, ExecutorParams(kind="ray", gpus=3)))
-    assert scaled.trained() == []
-
-
-def test_one_command_does_all_and_has_nothing_to_do_the_second_time(scaled: Scaled, tmp_path: Path) -> None:
-    pytest.importorskip("ray")
-    environment = {**scaled.project.environment, **scaled.environment, "RAY_AUTH_MODE": "disabled"}
-    words = ["run", "train", "executor=ray", "executor.jobs=2", f"executor.remote={tmp_path / 'store'}"]
-    first, second = (
-        subprocess.run(
-            [sys.executable, "-m", "pipeline.scale", *words],
-            cwd=scaled.project.root,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for _ in range(2)
-    )
-    assert "scale: cells to do: 2, threads of each: 1" in first
-    assert "2 of 2" in first
-    assert "Running stage 'train" not in first + second
-    assert "cells to do" not in second
-    assert len(scaled.trained()) == 2
-    # Who has the lock file, the parameters and the remote has the table.
-    clone = Project(tmp_path / "clone")
-    scaled.project.run("git", "clone", "-q", str(scaled.project.root), str(clone.root))
-    shutil.copy(scaled.project.root / "dvc.lock", clone.root)
-    clone.dvc("remote", "add", "--default", "--local", "store", str(tmp_path / "store"))
-    clone.dvc("pull", "compare")
-    table = "data/comparison/table.md"
-    assert (clone.root / table).read_bytes() == (scaled.project.root / table).read_bytes()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
-def test_nothing_outlives_the_command_and_it_goes_on_when_it_is_given_again(
-    scaled: Scaled, number: signal.Signals
+def test_a_machine_that_falls_silent_is_given_up_and_what_it_did_is_done_elsewhere(
+    scaled: Scaled, tmp_path: Path
 ) -> None:
+    """It lives on and cannot be heard, so the network says nothing of its end."""
     pytest.importorskip("ray")
-    (scaled.marks / "hold").touch()
+    if not clusters.can_be_cut():
+        pytest.skip("only root may cut a network")
+    scaled.marks.hold()
+    with clusters.apart() as cluster:
+        planned, running = scaled.on_ray(tmp_path / "store", CELLS[:1])
+        wait_until(lambda: len(scaled.marks.trained()) == 1)
+        silent = psutil.Process(scaled.marks.trained()[0])
+        clusters.cut()
+        cluster.add()
+        wait_until(lambda: len(scaled.marks.trained()) == 2)
+        scaled.marks.release()
+        assert [result.code for result in running.result(120)] == [0]
+    assert list(left.entries(planned)) == CELLS[:1]
+    wait_until(lambda: not alive(silent))
+
+
+def test_a_cluster_without_room_is_refused_and_with_it_each_cell_has_a_gpu(scaled: Scaled, cluster: Cluster) -> None:
+    cluster.add()
+    with pytest.raises(ConfigurationError, match="no machine of the cluster has room"):
+        list(on_ray.run(scaled.plan(), scaled.environment, ExecutorParams(kind="ray", gpus=1)))
+    assert scaled.marks.trained() == []
+    cluster.add(cpus=2, gpus=2)
+    results = on_ray.run(scaled.plan(), scaled.environment, ExecutorParams(kind="ray", gpus=1))
+    assert [result.code for result in results] == [0, 0]
+    assert scaled.marks.gpus() == ["0", "1"]
+
+
+def test_a_remote_that_is_away_for_a_moment_costs_no_training(scaled: Scaled, tmp_path: Path) -> None:
+    remote, away = tmp_path / "store", tmp_path / "away"
+    planned = scaled.plan(remote).only(CELLS[:1])
+    lines = []
+
+    def say(_: str, line: str) -> None:
+        lines.append(line)
+        if line.startswith("Running stage"):
+            remote.rename(away)
+            remote.touch()  # so that no folder can be made of that name
+        if line.startswith("cell: the remote takes no result, and is asked again: "):
+            remote.unlink()
+            away.rename(remote)
+
+    (result,) = scaled.here(planned, say)
+    assert result.code == 0
+    assert sum(line.startswith("cell: the remote takes no result") for line in lines) == 1
+    assert list(left.entries(planned)) == CELLS[:1]
+    # A second attempt on the same machine, as after a remote that stayed away, hands over what is there.
+    assert [again.code for again in scaled.here(planned)] == [0]
+    assert len(scaled.marks.trained()) == 1
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), UploadError(1)], ids=str)
+def test_a_remote_that_is_full_or_stays_away_is_told_at_last(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cell, "_PUSHES", (0.0, 0.0, 0.0))
+    asked = []
+
+    def push() -> None:
+        asked.append(1)
+        raise error
+
+    with pytest.raises(ResourceError, match="the remote takes no result"):
+        cell._patiently(push)
+    assert len(asked) == 3
+    assert capfd.readouterr().err.count("is asked again") == 2
+
+
+def test_nothing_outlives_the_command_and_it_goes_on_when_it_is_given_again(scaled: Scaled) -> None:
+    pytest.importorskip("ray")
     environment = {**scaled.project.environment, **scaled.environment, "RAY_AUTH_MODE": "disabled"}
-    words = [sys.executable, "-m", "pipeline.scale", "run", "train", "executor=ray", "executor.jobs=2"]
-    process = subprocess.Popen(words, cwd=scaled.project.root, env=environment, start_new_session=True)
-    wait_until(lambda: len(scaled.trained()) == 2)
-    process.send_signal(number)
-    code = process.wait(60)
-    assert code == (-number if number == signal.SIGKILL else 128 + number)
-    wait_until(lambda: not any(map(psutil.pid_exists, scaled.trained())), 30)
-    (scaled.marks / "hold").unlink()
+    command = [sys.executable, "-m", "pipeline.scale", "run", "train"]
+    scaled.marks.hold()
+    for begun, number in ((2, signal.SIGTERM), (4, signal.SIGKILL)):
+        words = [*command, "executor=ray", "executor.jobs=2"]
+        process = subprocess.Popen(words, cwd=scaled.project.root, env=environment, start_new_session=True)
+        wait_until(lambda begun=begun: len(scaled.marks.trained()) == begun)  # type: ignore[misc]
+        process.send_signal(number)
+        assert process.wait(60) == (-number if number == signal.SIGKILL else 128 + number)
+        wait_until(lambda: not any(map(psutil.pid_exists, scaled.marks.trained())), 30)
+    scaled.marks.release()
     # One by one, since what Ray itself leaves of a killed driver lives on for a minute.
-    again = [*words[:5], "executor=local"]
-    subprocess.run(again, cwd=scaled.project.root, env=environment, check=True, stdout=subprocess.DEVNULL)
-    assert len(scaled.trained()) == 4
+    subprocess.run(command, cwd=scaled.project.root, env=environment, check=True, stdout=subprocess.DEVNULL)
+    assert len(scaled.marks.trained()) == 6
     assert scaled.project.dvc("repro", "train").stages == set()
     assert not list((scaled.project.root / ".cache/scale").glob("cell-*"))
 
@@ -261,7 +254,7 @@ def test_a_scheduler_s_cells_are_collected(
     file, place = tmp_path / "plan.json", f"executor.scratch={tmp_path / 'scratch'}"
     assert scale.main(["plan", "train", place, f"executor.remote={tmp_path / 'store'}", "-o", str(file)]) == 0
     assert "2 cells, 0 to 1" in capfd.readouterr().out
-    (scaled.marks / "none-fails").touch()
+    scaled.marks.fail("none")
     for name, value in scaled.environment.items():
         monkeypatch.setenv(name, value)
     # As Slurm starts a task of an array.
@@ -274,7 +267,7 @@ def test_a_scheduler_s_cells_are_collected(
     assert codes == [3, 0]
     assert scale.main(["collect", str(file)]) == 1
     assert "1 collected, 1 missing" in capfd.readouterr().out
-    (scaled.marks / "none-fails").unlink()
+    scaled.marks.fail("none", fails=False)
     assert scale.main(["cell", str(file), CELLS[0]]) == 0
     assert scale.main(["collect", str(file)]) == 0
     assert scaled.project.dvc("repro", "train").stages == set()
@@ -293,12 +286,5 @@ def entries(results: list[Result]) -> dict[str, list[dict[str, Any]]]:
     return {result.name: [result.entry] for result in results if result.entry is not None}
 
 
-def processes_of(node: Any) -> list[int]:
-    return [info.process.pid for infos in node.all_processes.values() for info in infos]
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def alive(process: psutil.Process) -> bool:
+    return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
