@@ -39,11 +39,11 @@ class Cluster:
     """A head without cores, to which nodes are added; this process is its driver."""
 
     made: Any
-    address: str
+    at: dict[str, str]  # the machine's address, where it has one of several
 
     def add(self, cpus: int = 1, gpus: int = 0) -> Any:
         """Add a raylet on this machine."""
-        node = self.made.add_node(num_cpus=cpus, num_gpus=gpus, node_ip_address=self.address, **_SMALL)
+        node = self.made.add_node(num_cpus=cpus, num_gpus=gpus, **self.at, **_SMALL)
         self.made.wait_for_nodes()
         return node
 
@@ -58,18 +58,24 @@ class Cluster:
 
 
 @contextmanager
-def started(address: str = "127.0.0.1") -> Iterator[Cluster]:
+def started(address: str | None = None) -> Iterator[Cluster]:
     """Start a cluster of a head alone."""
     import ray
     from ray.cluster_utils import Cluster as Made
 
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     on_ray.installed()  # and have it notice silence
-    head = {"num_cpus": 0, "include_dashboard": False, "node_ip_address": address, "_system_config": _HEALTH, **_SMALL}
+    at = {} if address is None else {"node_ip_address": address}
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": _HEALTH, **at, **_SMALL}
     made = Made(initialize_head=True, head_node_args=head)
     try:
-        ray.init(address=made.address, log_to_driver=False, logging_level="ERROR", _node_ip_address=address)
-        yield Cluster(made, address)
+        ray.init(
+            address=made.address,
+            log_to_driver=False,
+            logging_level="ERROR",
+            **{f"_{name}": value for name, value in at.items()},
+        )
+        yield Cluster(made, at)
     finally:
         ray.shutdown()
         made.shutdown()
