@@ -18,7 +18,7 @@ from specnorm.shards.store import open_shards
 
 def work(params: Params, _: argparse.Namespace) -> None:
     with open_dataset(places.ARCHIVE) as dataset:
-        for warning in extract(dataset, params.spectrogram, places.SHARDS):
+        for warning in extract(dataset, params.spectrogram, places.SHARDS, kept=places.cache() / "parts"):
             stage.warn(warning)
         shape = (len(dataset.clips), 1, params.spectrogram.bins, params.spectrogram.frames)
     told = open_shards(places.SHARDS).fit

@@ -99,7 +99,7 @@ def write_shards(
         rows: list[dict[Waveform, Array]] = [
             dict(zip(WAVEFORMS, pair, strict=True)) for pair in zip(values, other[fold], strict=True)
         ]
-        entries |= store.write_fold(folder, fold, clips, bins, frames, rows)
+        entries |= store.write_part(folder, fold, clips, bins, frames, rows)
     table = clip_table({fold: len(values) for fold, values in raw.items()})
     description = describe(front_end_params(**front_end))
     store.write_index(folder, table, entries, front_end=description, dataset={"digest": digest})

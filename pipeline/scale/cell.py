@@ -16,13 +16,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pipeline import command, progress
 from pipeline.scale.attempt import RESULT
 from pipeline.scale.plan import LOCK, Plan
+from pipeline.scale.store import STORE
 from specnorm.errors import ResourceError
 
-_STORE = "store"
 _EXIT = re.compile(r"exited with (-?\d+)")  # DVC keeps the stage's exit code in its words alone
 _PUSHES = (0.0, 2.0, 10.0, 30.0)  # seconds before each attempt to hand over
 
@@ -31,17 +32,17 @@ def main(argv: list[str]) -> int:
     plan_file, name = argv
     _end_with_starter()
     plan = Plan.read(Path(plan_file))
-    _configure(plan)
+    _keep(plan)
 
     from dvc.exceptions import ReproductionError
     from dvc.repo import Repo
     from dvc.utils.serialize import load_yaml
 
     needs = plan.work[name].needs
-    with Repo() as repo:
+    with Repo(config=_configuration(plan)) as repo:
         if needs:
             if plan.remote is not None:
-                repo.fetch(needs, remote=_STORE)
+                repo.fetch(needs, remote=STORE)
             repo.checkout(needs, force=True)
         try:
             repo.reproduce([name], single_item=True)
@@ -50,21 +51,24 @@ def main(argv: list[str]) -> int:
             return 1 if code is None else int(code[1]) if int(code[1]) > 0 else 128 - int(code[1])
         entry = load_yaml(str(LOCK))["stages"][name]
         if plan.remote is not None:
-            _patiently(lambda: repo.push([name], remote=_STORE, run_cache=True))
+            _patiently(lambda: repo.push([name], remote=STORE, run_cache=True))
     found = progress.accuracy(Path(entry["outs"][0]["path"]))
     print(RESULT + json.dumps({"entry": entry, "accuracy": found}), flush=True)
     return 0
 
 
-def _configure(plan: Plan) -> None:
-    """Where this clone's DVC keeps and gets data, and where checkpoints outlive it."""
-    scratch = Path(plan.scratch)
-    lines = ["[cache]", f"dir = {plan.cache}", "type = reflink,hardlink,symlink,copy"]
-    lines += ["[core]", f"site_cache_dir = {scratch / 'site'}"]
-    if plan.remote is not None:
-        lines += [f"remote = {_STORE}", f"['remote \"{_STORE}\"']", f"url = {plan.remote}"]
-    Path(".dvc/config.local").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    kept = scratch / "kept"  # another attempt on the same machine goes on where this one was
+def _configuration(plan: Plan) -> dict[str, Any]:
+    """Where this clone's DVC keeps and gets data; no file of it, which would have to hold paths in any language."""
+    told: dict[str, Any] = {
+        "cache": {"dir": plan.cache, "type": "reflink,hardlink,symlink,copy"},
+        "core": {"site_cache_dir": str(Path(plan.scratch) / "site")},
+    }
+    return told if plan.remote is None else {**told, "remote": {STORE: {"url": plan.remote}}}
+
+
+def _keep(plan: Plan) -> None:
+    """Let checkpoints outlive this clone: another attempt on the same machine goes on where this one was."""
+    kept = Path(plan.scratch) / "kept"
     kept.mkdir(parents=True, exist_ok=True)
     Path(".cache").symlink_to(kept)
 

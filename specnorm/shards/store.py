@@ -1,12 +1,13 @@
-"""Spectrograms on disk: one NPY shard a waveform variant and fold, a Parquet index, a manifest written last."""
+"""Spectrograms on disk: NPY shards, one a waveform variant and part of a fold, an index and a manifest written last."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate, count, takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any
@@ -78,9 +79,13 @@ class ShardWriter:
         return {"sha256": self._digest.hexdigest(), "shape": list(self.shape), "dtype": "float32"}
 
 
-def shard_name(waveform: Waveform, fold: int) -> str:
-    """Path of a shard below the shards' folder."""
-    return f"{waveform}/fold-{fold}.npy"
+def shard_name(waveform: Waveform, fold: int, part: int = 0) -> str:
+    """Path of a shard below the shards' folder.
+
+    >>> shard_name("raw", 1), shard_name("raw", 1, 2)
+    ('raw/fold-1.npy', 'raw/fold-1.2.npy')
+    """
+    return f"{waveform}/fold-{fold}.npy" if part == 0 else f"{waveform}/fold-{fold}.{part}.npy"
 
 
 def invalidate(folder: Path) -> None:
@@ -96,15 +101,28 @@ def invalidate(folder: Path) -> None:
         raise ResourceError("cannot remove a file", where=manifest, got=error.strerror) from error
 
 
-def write_fold(
-    folder: Path, fold: int, clips: int, bins: int, frames: int, rows: Iterable[dict[Waveform, Spectrograms]]
+def write_part(
+    folder: Path,
+    fold: int,
+    clips: int,
+    bins: int,
+    frames: int,
+    rows: Iterable[dict[Waveform, Spectrograms]],
+    *,
+    part: int = 0,
 ) -> dict[str, Any]:
-    """Write one fold's shards, all waveform variants at once; returns their manifest entries by name.
+    """Write the shards of a part of a fold, all waveform variants at once; returns their manifest entries by name.
 
     Args:
+        folder: of the shards.
+        fold: which.
+        clips: how many there are in the part.
+        bins: of a spectrogram.
+        frames: of a spectrogram.
         rows: for each clip, in order, its spectrogram ``[1, bins, frames]`` for each variant.
+        part: its number from 0 on.
     """
-    raw, standardized = (folder / shard_name(waveform, fold) for waveform in WAVEFORMS)
+    raw, standardized = (folder / shard_name(waveform, fold, part) for waveform in WAVEFORMS)
     with (
         atomic_path(raw) as first,
         atomic_path(standardized) as second,
@@ -115,7 +133,7 @@ def write_fold(
         for row in rows:
             for waveform, writer in writers.items():
                 writer.append(row[waveform])
-        return {shard_name(waveform, fold): writer.finish() for waveform, writer in writers.items()}
+        return {shard_name(waveform, fold, part): writer.finish() for waveform, writer in writers.items()}
 
 
 def write_index(
@@ -131,7 +149,7 @@ def write_index(
 
     Args:
         clips: a row a clip with at least clip, fold, target, label, source, row.
-        shards: manifest entries by shard name, from :func:`write_fold`.
+        shards: manifest entries by shard name, from :func:`write_part`.
         front_end: everything that determines a spectrogram's numbers.
         dataset: provenance of the clips, with their ``digest``.
         fit: what was done to the clips' lengths, by :func:`~specnorm.shards.fit.fit_of`, where it is known.
@@ -153,11 +171,19 @@ def write_index(
 
 @dataclass(frozen=True)
 class Shards:
-    """A verified view of a shards' folder."""
+    """A verified view of a shards' folder.
+
+    Attributes:
+        folder: of the shards.
+        manifest: what it says of itself.
+        clips: a row a clip.
+        checked: where it is noted which files have been held to their digests on this machine; ``None`` notes nothing.
+    """
 
     folder: Path
     manifest: dict[str, Any]
     clips: pd.DataFrame
+    checked: Path | None = None
 
     @property
     def folds(self) -> list[int]:
@@ -190,34 +216,62 @@ class Shards:
         """The fold's clips in the order of its shards' rows."""
         return self.clips[self.clips["fold"] == fold].sort_values("row", ignore_index=True)
 
-    def load(self, waveform: Waveform, fold: int) -> Spectrograms:
-        """One shard ``[clips, 1, bins, frames]``, memory-mapped, after its digest was checked.
+    def parts(self, waveform: Waveform, fold: int) -> list[Spectrograms]:
+        """A fold's shards, each ``[clips, 1, bins, frames]``, memory-mapped, after their digests were checked.
 
         Raises:
-            IntegrityError: the shard is missing, or its bytes, shape or type are not those of the manifest.
+            IntegrityError: a shard is missing, or its bytes, shape or type are not those of the manifest.
             DataError: the data set has no such fold.
         """
-        name = shard_name(waveform, fold)
-        path = self.folder / name
-        entry = self.manifest["shards"].get(name)
-        if entry is None:
-            raise DataError("no such shard", where=self.folder / MANIFEST, expected=f"folds {self.folds}", got=name)
-        check_file(path, entry["sha256"])
+        return [self._shard(name) for name, _ in self._named(waveform, fold)]
+
+    def rows(self, waveform: Waveform, fold: int, rows: Sequence[int]) -> Spectrograms:
+        """Some clips of a fold by their rows ``[rows, 1, bins, frames]``; raises as :meth:`parts`."""
+        named = self._named(waveform, fold)
+        shape = self.manifest["shards"][named[0][0]]["shape"]
+        found = np.empty((len(rows), *shape[1:]), np.float32)
+        wanted = np.asarray(rows, np.int64)
+        for name, own in named:  # a part that no row is of is not read
+            places = np.flatnonzero((wanted >= own.start) & (wanted < own.stop))
+            if len(places):
+                found[places] = self._shard(name)[wanted[places] - own.start]
+        return found
+
+    def _named(self, waveform: Waveform, fold: int) -> list[tuple[str, range]]:
+        """A fold's shards by their names, with their rows."""
+        entries = self.manifest["shards"]
+        names = list(takewhile(entries.__contains__, (shard_name(waveform, fold, part) for part in count())))
+        if not names:
+            got = shard_name(waveform, fold)
+            raise DataError("no such shard", where=self.folder / MANIFEST, expected=f"folds {self.folds}", got=got)
+        ends = list(accumulate(entries[name]["shape"][0] for name in names))
+        clips = len(self.of_fold(fold))
+        if ends[-1] != clips:
+            where = self.folder / names[-1]
+            raise IntegrityError("wrong shard", where=where, expected=f"the {clips} clips of fold {fold}", got=ends[-1])
+        return [(name, range(first, end)) for name, first, end in zip(names, [0, *ends], ends, strict=False)]
+
+    def _shard(self, name: str) -> Spectrograms:
+        path, entry = self.folder / name, self.manifest["shards"][name]
+        check_file(path, entry["sha256"], noted=self.checked)
         # A digest proves that the file is the manifest's, not that either is ours.
         try:
             array: Spectrograms = np.lib.format.open_memmap(path, mode="r")  # NPY only, and no objects
         except Exception as error:  # of a header that is no Python: SyntaxError, TokenError, OverflowError, ...
             raise IntegrityError("wrong shard", where=path, expected="an NPY array", got=error) from error
         expected, found = ("float32", entry["shape"]), (str(array.dtype), list(array.shape))
-        if found != expected or array.shape[0] != len(self.of_fold(fold)):
-            raise IntegrityError(
-                "wrong shard", where=path, expected=f"{expected} for {len(self.of_fold(fold))} clips", got=found
-            )
+        if found != expected:
+            raise IntegrityError("wrong shard", where=path, expected=expected, got=found)
         return array
 
 
-def open_shards(folder: Path) -> Shards:
+def open_shards(folder: Path, *, checked: Path | None = None) -> Shards:
     """Open a folder of shards.
+
+    Args:
+        folder: of the shards.
+        checked: a folder for notes of which shards were held to their digests; one that has not changed since is not
+            read for it again. Nothing is noted where it is not given.
 
     Raises:
         IntegrityError: there is no manifest (the folder was never finished), or it or the index was changed, or says
@@ -234,12 +288,12 @@ def open_shards(folder: Path) -> Shards:
     targets = clips[["target", "label"]].drop_duplicates()["target"]
     if sorted(targets) != list(range(len(targets))):
         raise IntegrityError("wrong index", where=path, expected="a label for every target, from 0 on")
-    return Shards(folder, manifest, clips)
+    return Shards(folder, manifest, clips, checked)
 
 
 class _Entry(BaseModel):
     sha256: str
-    shape: list[int]
+    shape: Annotated[list[int], Field(min_length=4, max_length=4)]
 
 
 class _Index(BaseModel):

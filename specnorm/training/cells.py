@@ -65,7 +65,7 @@ def clips_of(shards: Shards, waveform: Waveform, folds: list[int]) -> Clips:
     """The clips of some folds, memory-mapped, in the order of the folds and of their rows."""
     tables = pd.concat([shards.of_fold(fold) for fold in folds], ignore_index=True)
     return Clips(
-        tuple(shards.load(waveform, fold) for fold in folds),
+        tuple(part for fold in folds for part in shards.parts(waveform, fold)),
         torch.from_numpy(tables["target"].to_numpy(np.int64, copy=True)),
         [str(name) for name in tables["clip"]],
     )

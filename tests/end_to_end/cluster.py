@@ -10,9 +10,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pipeline.scale import on_ray
+from tests.end_to_end.held import wait_until
 
 _SMALL = {"object_store_memory": 80_000_000}
 # A machine that falls silent is given up after three seconds.
@@ -22,6 +24,7 @@ _HEALTH = {
     "health_check_timeout_ms": 1000,
     "health_check_failure_threshold": 3,
 }
+_OTHER_DISK = 'mount -t tmpfs none "$1" && shift && exec "$@"'  # in the mounts that `ip` makes for it
 _HERE, _THERE = "10.213.7.1", "10.213.7.2"
 
 
@@ -82,8 +85,12 @@ def started(address: str | None = None) -> Iterator[Cluster]:
 
 
 @contextmanager
-def apart() -> Iterator[Cluster]:
-    """Start a cluster whose only raylet is behind a network of its own, which :func:`cut` cuts."""
+def apart(disk: Path) -> Iterator[Cluster]:
+    """Start a cluster whose only raylet is behind a network of its own, which :func:`cut` cuts.
+
+    Args:
+        disk: a folder of which it has another one.
+    """
     place = "specnorm0"
     raylet = None
     try:
@@ -102,11 +109,12 @@ def apart() -> Iterator[Cluster]:
             start += [f"--address={cluster.made.address}", f"--node-ip-address={_THERE}"]
             start += [f"--object-store-memory={_SMALL['object_store_memory']}"]
             raylet = subprocess.Popen(
-                ["ip", "netns", "exec", place, *start],
+                ["ip", "netns", "exec", place, "sh", "-c", _OTHER_DISK, "sh", str(disk), *start],
                 start_new_session=True,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
+            wait_until(lambda: _cpus() >= 1, 60)
             yield cluster
     finally:
         if raylet is not None:
@@ -120,6 +128,12 @@ def apart() -> Iterator[Cluster]:
 def cut() -> None:
     """Let nothing pass to the raylet that is apart, and nothing be said of it."""
     assert _ip("link", "set", "specnorm0", "down") == 0
+
+
+def _cpus() -> float:
+    import ray
+
+    return float(ray.cluster_resources().get("CPU", 0))
 
 
 def _ip(*words: str) -> int:

@@ -164,7 +164,9 @@ def test_a_machine_that_falls_silent_is_given_up_and_what_it_did_is_done_elsewhe
     if not clusters.can_be_cut():
         pytest.skip("only root may cut a network")
     scaled.marks.hold()
-    with clusters.apart() as cluster:
+    scratch = tmp_path / "scratch"  # where plans have theirs
+    scratch.mkdir()
+    with clusters.apart(scratch) as cluster:
         planned, running = scaled.on_ray(tmp_path / "store", CELLS[:1])
         wait_until(lambda: len(scaled.marks.trained()) == 1)
         silent = psutil.Process(scaled.marks.trained()[0])

@@ -275,7 +275,7 @@ def readable(stage: Stage, folder: Path) -> bool:
             with open_dataset(folder / stage.out) as dataset:
                 return bool([dataset.read(member) for member in dataset.clips["member"]])
         shards = open_shards(folder / stage.out)
-        return bool([shards.load(waveform, fold).sum() for waveform in WAVEFORMS for fold in shards.folds])
+        return bool([shards.parts(waveform, fold)[0].sum() for waveform in WAVEFORMS for fold in shards.folds])
     except IntegrityError:
         return False
 

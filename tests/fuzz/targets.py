@@ -256,7 +256,7 @@ def _read_shards(folder: Path) -> None:
     assert found.fit is None or isinstance(found.fit, dict)
     for fold in found.folds:
         for waveform in WAVEFORMS:
-            values = found.load(waveform, fold)
+            values = found.parts(waveform, fold)[0]
             assert len(values) == len(found.of_fold(fold))
             np.sum(values)
     cells.clips_of(found, "raw", found.folds)

@@ -23,14 +23,14 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
     assert found.folds == [1, 2, 3]
     for fold in found.folds:
         for waveform, written in zip(WAVEFORMS, (raw, standardized), strict=True):
-            values = found.load(waveform, fold)
+            values = found.parts(waveform, fold)[0]
             assert values.dtype == np.float32
             assert values.tobytes() == written[fold].tobytes()
             assert values.shape == (4, 1, 9, 6)
 
 
 def test_a_shard_is_mapped_and_cannot_be_changed(tmp_path: Path) -> None:
-    values = write_shards(tmp_path, levels()).load("raw", 1)
+    values = write_shards(tmp_path, levels()).parts("raw", 1)[0]
     assert isinstance(values, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         values[0] = 0
@@ -70,7 +70,7 @@ def test_the_classes_stand_in_the_order_of_their_targets(tmp_path: Path) -> None
 
 def test_a_fold_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no such shard.*expected folds \[1, 2, 3\], got raw/fold-9\.npy"):
-        write_shards(tmp_path, levels()).load("raw", 9)
+        write_shards(tmp_path, levels()).parts("raw", 9)[0]
 
 
 def test_the_writer_makes_numpys_own_bytes(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_rows_that_break_off_leave_no_file_and_no_open_handle(tmp_path: Path, wr
 
     # An open handle would be a ResourceWarning, and so a failure.
     with pytest.raises((DataError, ValueError, KeyError)):
-        store.write_fold(tmp_path, 1, 2, 9, 6, rows())
+        store.write_part(tmp_path, 1, 2, 9, 6, rows())
     assert tree(tmp_path) == {}
 
 
@@ -139,21 +139,21 @@ def test_a_failed_fold_leaves_the_old_one(tmp_path: Path) -> None:
     write_shards(tmp_path, levels())
     before = tree(tmp_path)
     with pytest.raises(ValueError, match="0 of 2 rows"):
-        store.write_fold(tmp_path, 1, 2, 9, 6, [])
+        store.write_part(tmp_path, 1, 2, 9, 6, [])
     assert tree(tmp_path) == before
 
 
 @pytest.mark.case("F10")
 def test_without_a_manifest_nothing_is_built(tmp_path: Path) -> None:
     row = np.zeros((1, 9, 6), np.float32)
-    store.write_fold(tmp_path, 1, 1, 9, 6, [{"raw": row, "standardized": row}])
+    store.write_part(tmp_path, 1, 1, 9, 6, [{"raw": row, "standardized": row}])
     with pytest.raises(IntegrityError, match=r"missing file in .*manifest\.json"):
         store.open_shards(tmp_path)
 
 
 def test_the_manifest_comes_after_everything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     row = np.zeros((1, 9, 6), np.float32)
-    entries = store.write_fold(tmp_path, 1, 1, 9, 6, [{"raw": row, "standardized": row}])
+    entries = store.write_part(tmp_path, 1, 1, 9, 6, [{"raw": row, "standardized": row}])
     there: list[set[str]] = []
 
     def write_sealed(path: Path, value: Any) -> None:
@@ -200,8 +200,8 @@ def test_an_npy_header_that_numpy_stumbles_over(tmp_path: Path, header: str) -> 
     path.write_bytes(path.read_bytes()[:8] + len(written).to_bytes(2, "little") + written + bytes(4 * 9 * 6 * 4))
     reseal(tmp_path, before)
     with pytest.raises(IntegrityError, match=r"^wrong shard in .*raw/fold-2\.npy: expected an NPY array, got "):
-        store.open_shards(tmp_path).load("raw", 2)
-    assert len(found.load("raw", 1)) == 4
+        store.open_shards(tmp_path).parts("raw", 2)[0]
+    assert len(found.parts("raw", 1)[0]) == 4
 
 
 def test_the_index_keeps_more_columns(tmp_path: Path) -> None:
