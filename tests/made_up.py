@@ -20,7 +20,8 @@ from specnorm.comparison.traits import Traits
 from specnorm.files import sha256_file
 from specnorm.normalization import fitted
 from specnorm.params import WAVEFORMS, CompareParams
-from specnorm.shards.store import Shards, open_shards, write_index, write_part
+from specnorm.shards.store import Shards, open_shards
+from specnorm.shards.writer import write_index, write_part
 from specnorm.training import cells
 from specnorm.training.batches import Clips
 from specnorm.training.cells import StoredCell

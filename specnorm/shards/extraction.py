@@ -22,7 +22,7 @@ from specnorm.audio.front_end import FrontEnd, describe
 from specnorm.audio.waveform import zero_fraction
 from specnorm.datasets.dataset import Dataset
 from specnorm.params import WAVEFORMS, LinearParams, MelParams, Waveform
-from specnorm.shards import room, store
+from specnorm.shards import room, store, writer
 from specnorm.shards.fit import fit_of
 from specnorm.shards.kept import Kept
 from specnorm.shards.parts import cut
@@ -73,7 +73,7 @@ class _Part:
                 done()
                 yield clip.spectrograms
 
-        entries = store.write_part(
+        entries = writer.write_part(
             self.folder, self.fold, len(members), params.bins, params.frames, rows(), part=self.number
         )
         told = {"entries": entries, "facts": facts}
@@ -109,7 +109,7 @@ def extract(
     numbers = Counter(int(fold) for fold in dataset.clips["fold"])
     room.check_disk(params, dict(sorted(numbers.items())), folder)
     front_end = FrontEnd(params)
-    store.invalidate(folder)
+    writer.invalidate(folder)
 
     def digest(member: str) -> str:
         return hashlib.sha256(dataset.read(member)).hexdigest()
@@ -167,7 +167,7 @@ def extract(
     provenance = {key: value for key, value in dataset.info.items() if key != "name"}
     fit = fit_of(table["seconds"].to_list(), samples=params.samples, sample_rate=params.sample_rate)
     held.forget_others()
-    store.write_index(folder, table, entries, front_end=describe(params), dataset=provenance, fit=fit)
+    writer.write_index(folder, table, entries, front_end=describe(params), dataset=provenance, fit=fit)
     return _warnings(table)
 
 

@@ -22,7 +22,8 @@ from specnorm.errors import IntegrityError
 from specnorm.files import sha256_file
 from specnorm.normalization import fitted
 from specnorm.params import LinearParams, MelParams, ModelParams, NormParams, StatisticsParams, TrainParams
-from specnorm.shards.store import Shards, open_shards, write_index, write_part
+from specnorm.shards.store import Shards, open_shards
+from specnorm.shards.writer import write_index, write_part
 from specnorm.statistics import training_set
 from specnorm.training import cells, loop, model
 from specnorm.training.cells import StoredCell

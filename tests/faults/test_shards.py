@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from specnorm import files
-from specnorm.errors import IntegrityError
-from specnorm.shards import store
+from specnorm.errors import IntegrityError, ResourceError
+from specnorm.shards import store, writer
 from tests.builders import Array, edit, levels, parquet_bomb, tree, write_shards
 
 NAME = "raw/fold-2.npy"
@@ -286,17 +286,17 @@ _FULL_DISK = """
     import resource, signal, sys
     from pathlib import Path
     import numpy as np
-    from specnorm.shards import store
+    from specnorm.shards import writer
     from specnorm.errors import ResourceError
 
     folder, limit = Path(sys.argv[1]), int(sys.argv[2])
     row = np.zeros((1, 50, 60), np.float32)
     rows = [dict(raw=row, standardized=row)] * 20
-    store.write_part(folder, 1, 20, 50, 60, rows)
+    writer.write_part(folder, 1, 20, 50, 60, rows)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     try:
-        store.write_part(folder, 2, 20, 50, 60, rows)
+        writer.write_part(folder, 2, 20, 50, 60, rows)
     except ResourceError as error:
         print(error)
         sys.exit(error.exit_code)
@@ -335,8 +335,8 @@ def test_a_folder_that_cannot_be_made_is_reported_before_any_work(tmp_path: Path
         raise AssertionError("a clip was computed")
         yield
 
-    with pytest.raises(store.ResourceError, match=r"cannot write a file in .*file/raw/fold-1\.npy"):
-        store.write_part(tmp_path / "file", 1, 1, 9, 6, rows())
+    with pytest.raises(ResourceError, match=r"cannot write a file in .*file/raw/fold-1\.npy"):
+        writer.write_part(tmp_path / "file", 1, 1, 9, 6, rows())
 
 
 def test_the_damage_is_damage(folder: Path) -> None:

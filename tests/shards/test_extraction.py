@@ -15,7 +15,7 @@ from specnorm.audio.front_end import FrontEnd, describe
 from specnorm.audio.waveform import prepare
 from specnorm.errors import DataError, IntegrityError, ResourceError, SpecnormError
 from specnorm.params import WAVEFORMS
-from specnorm.shards import extraction, parts, store
+from specnorm.shards import extraction, parts, writer
 from specnorm.shards.extraction import extract
 from specnorm.shards.room import AHEAD
 from specnorm.shards.store import open_shards
@@ -240,7 +240,7 @@ def test_a_write_that_fails_stops_the_work(tmp_path: Path, monkeypatch: pytest.M
     def append(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store.ShardWriter, "append", append)
+    monkeypatch.setattr(writer.ShardWriter, "append", append)
     with pytest.raises(ResourceError, match="No space left on device"):
         run(Counting(clips(folds=1, number=100)), tmp_path, workers=2)
     assert len(read) <= 2 * AHEAD
