@@ -12,7 +12,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo repro test test-demo test-versions fuzz bench bench-gpu wheels lint ui track dag params lock clean
+.PHONY: help setup demo repro test test-demo test-versions fuzz bench bench-growth bench-gpu wheels lint ui track dag params lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ lint: $(READY) ## ruff, mypy, import layers
 
 bench: $(READY) ## measure speed beside fastai, librosa and torchaudio (SOURCE=esc10.zip; a quiet machine)
 	python -m benchmarks $(if $(SOURCE),--source $(SOURCE))
+
+bench-growth: $(READY) ## measure how costs grow with cells, modes, clips and classes (LARGEST=0.1: the small end alone)
+	python -m benchmarks.growth --figures .cache/growth.json --largest $(or $(LARGEST),1)
 
 bench-gpu: ## the same on a GPU, with this Python's own packages (no network)
 	$(PYTHON) -m benchmarks.gpu

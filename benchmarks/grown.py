@@ -1,13 +1,17 @@
-"""Data sets, workspaces and cells of any size, made up but in the pipeline's own files; what `benchmarks.growth` measures.
+"""Data sets, workspaces and cells of any size, made up but in the pipeline's own files, for `benchmarks.growth`.
 
-`python -m benchmarks.grown cells`, run in a workspace, writes the cells that its parameters name.
+In a workspace, `python -m benchmarks.grown cells` writes the cells that its parameters name, and `collect PLAN` brings
+home what the first cell of a plan left, as if it were every cell's, and tells the CPU seconds that took.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import struct
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +20,10 @@ from torch import nn
 
 from benchmarks.workspace import Workspace, copy_of_repository
 from pipeline import finished, options, places, progress
+from pipeline.scale import collect, left
+from pipeline.scale.plan import Plan
 from specnorm.normalization import fitted
+from specnorm.params import Params
 from specnorm.training import cells
 from specnorm.training.loop import Result
 from specnorm.training.model import Model
@@ -65,8 +72,15 @@ def workspace(root: Path, clips: int, classes: int, *overrides: str) -> Workspac
     """A copy of the working tree whose parameters name a folder of such clips."""
     write_clips(root / "clips", clips, classes)
     made = copy_of_repository(root / "copy")
+    for words in ("add -A", "-c user.name=bench -c user.email=bench@localhost commit -qm copy"):
+        subprocess.run(["git", *words.split()], cwd=made.root, check=True)
     made.compose("dataset=folder", f"dataset.source={root / 'clips'}", *SHORT, *overrides)
     return made
+
+
+def params_of(made: Workspace) -> Params:
+    """A workspace's parameters."""
+    return options.load(made.root / "params.yaml", made.root / "conf")
 
 
 def modes(count: int) -> list[str]:
@@ -82,7 +96,7 @@ def without_work(made: Workspace) -> None:
 
 def write_cells() -> None:
     """Write the cells of the parameters in the working directory: right by chance, some modes more than others."""
-    params = options.load(Path("params.yaml"), Path("conf"))
+    params = _params()
     shards = finished.shards(params)
     names = list(params.norm)
     for key in progress.keys(params):
@@ -104,12 +118,40 @@ def write_cells() -> None:
         cells.write(places.cell_folder(key), made, held_out, origin, run)
 
 
+def collect_all(path: Path) -> float:
+    """Bring every cell of a plan home; returns the CPU seconds.
+
+    Cells of :func:`without_work` are equal, so that one's entry is each one's but for its names.
+    """
+    planned = Plan.read(path)
+    keys = {f"{places.maker(places.cell_folder(key))}": key for key in progress.keys(_params())}
+    ((done, (entry,)),) = left.entries(planned).items()
+    entries = {
+        name: [{**work.entry, "outs": [{**entry["outs"][0], "path": str(places.cell_folder(keys[name]))}]}]
+        for name, work in planned.work.items()
+    }
+    assert entries[done] == [entry]
+    before = time.process_time()
+    found = collect.collect(planned, entries)
+    assert len(found.accepted) == len(planned.work)
+    return time.process_time() - before
+
+
+def _params() -> Params:
+    return options.load(Path("params.yaml"), Path("conf"))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Write what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.grown", description=__doc__)
-    parser.add_argument("what", choices=["cells"])
-    parser.parse_args(argv)
-    write_cells()
+    commands = parser.add_subparsers(dest="what", required=True)
+    commands.add_parser("cells")
+    commands.add_parser("collect").add_argument("plan", type=Path)
+    asked = parser.parse_args(argv)
+    if asked.what == "cells":
+        write_cells()
+    else:
+        print(json.dumps({"cpu_s": collect_all(asked.plan)}))
     return 0
 
 

@@ -122,7 +122,7 @@ def test_a_cell_that_fails_gives_its_code_and_its_line_last(elsewhere: Elsewhere
     assert done.returncode == 3
     assert done.stderr.splitlines()[-1] == "scale: train@none-1-0 failed with exit code 3: train: told to fail"
     assert "train@none-1-0   | train: told to fail" in done.stdout.splitlines()
-    assert Ran(done.stdout).stages & {*CELLS, "compare"} == set()
+    assert "compare" not in Ran(done.stdout).stages
     assert len(marks.trained("none")) == begun + 1  # the same code fails the same way, so it is not tried again
     # The other one is collected, and when the fault is mended it alone is left.
     assert set(json.loads(project.dvc("status", "--json", "train").output)) == {"train@none-1-0"}
