@@ -21,6 +21,7 @@ from specnorm.comparison.outcomes import Outcomes
 
 LEVEL = 0.95
 DRAWS = 10_000
+LEAST_DRAWS = 2_000
 ROUNDING = 1e-12  # of sums in another order
 
 _BATCH = 500  # draws at a time, and fewer
@@ -92,6 +93,18 @@ class Bootstrap:
             _corrected(point[place], drawn[:, place], first.recall_without(place) - second.recall_without(place))
             for place in range(classes)
         ]
+
+
+def draws_for(recordings: int) -> int:
+    """How many draws intervals are made from: fewer of very many recordings, whose intervals are narrow.
+
+    The ends of an interval from 2,000 draws are off by some 0.06 of the standard error, which has shrunk with the
+    recordings.
+
+    >>> [draws_for(count) for count in (400, 20_000, 200_000)]
+    [10000, 10000, 2000]
+    """
+    return max(LEAST_DRAWS, min(DRAWS, 2 * 10**8 // recordings))
 
 
 def drawn(recordings: int, *, draws: int, seed: int) -> Iterator[_Float]:
