@@ -25,6 +25,7 @@ class ExecutorParams(BaseModel):
         cpus: of its machine that a cell takes.
         gpus: of its machine that a cell takes; 0.5 lets two share one. ``None``: none of a cluster's, and this
             machine's divided among its jobs.
+        memory_gb: of its machine that a cell takes, so that no more of them run there than fit. ``None``: nobody counts.
         threads: of a cell; results depend on their number in the last bits. ``None``: this machine's cores divided
             among its jobs, or as many as ``cpus`` of a cluster's machine.
         max_retries: of a cell whose worker or machine is lost.
@@ -39,6 +40,7 @@ class ExecutorParams(BaseModel):
     address: str | None = None
     cpus: float = Field(1, gt=0)
     gpus: float | None = Field(None, ge=0)
+    memory_gb: float | None = Field(None, gt=0)
     threads: int | None = Field(None, ge=1)
     max_retries: int = Field(3, ge=0)
     remote: str | None = None

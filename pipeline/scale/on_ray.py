@@ -103,7 +103,9 @@ def installed() -> Any:
 def _results(
     ray: Any, plan: Plan, environment: Mapping[str, str], params: ExecutorParams, gpus: float
 ) -> Iterator[Result]:
-    wanted = {kind: amount for kind, amount in (("CPU", params.cpus), ("GPU", gpus)) if amount}
+    memory = None if params.memory_gb is None else params.memory_gb * 1e9
+    asked = {"CPU": params.cpus, "GPU": gpus, "memory": memory}
+    wanted = {kind: amount for kind, amount in asked.items() if amount}
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if not any(all(each.get(kind, 0.0) >= amount for kind, amount in wanted.items()) for each in machines):
         raise ConfigurationError(
@@ -112,9 +114,8 @@ def _results(
     # Another machine has no clone of this project, so the attempt travels as what it is and not as a name.
     ray.cloudpickle.register_pickle_by_value(attempt)
     bundle, told = ray.put(Path(plan.bundle).read_bytes()), asdict(plan)
-    task = ray.remote(num_cpus=params.cpus, num_gpus=gpus, max_retries=params.max_retries, retry_exceptions=False)(
-        attempt.run
-    )
+    options = {"num_cpus": params.cpus, "num_gpus": gpus, "memory": memory, "max_retries": params.max_retries}
+    task = ray.remote(**options, retry_exceptions=False)(attempt.run)
     running = {task.remote(told, name, bundle, dict(environment)): name for name in plan.work}
     while running:
         ready, _ = ray.wait(list(running), num_returns=1, timeout=0)

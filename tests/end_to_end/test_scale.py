@@ -181,8 +181,9 @@ def test_a_machine_that_falls_silent_is_given_up_and_what_it_did_is_done_elsewhe
 
 def test_a_cluster_without_room_is_refused_and_with_it_each_cell_has_a_gpu(scaled: Scaled, cluster: Cluster) -> None:
     cluster.add()
-    with pytest.raises(ConfigurationError, match="no machine of the cluster has room"):
-        list(on_ray.run(scaled.plan(), scaled.environment, ExecutorParams(kind="ray", gpus=1)))
+    for amount in ({"gpus": 1}, {"cpus": 9}, {"memory_gb": 1e6}):
+        with pytest.raises(ConfigurationError, match="no machine of the cluster has room"):
+            list(on_ray.run(scaled.plan(), scaled.environment, ExecutorParams(kind="ray", **amount)))
     assert scaled.marks.trained() == []
     cluster.add(cpus=2, gpus=2)
     results = on_ray.run(scaled.plan(), scaled.environment, ExecutorParams(kind="ray", gpus=1))
