@@ -25,7 +25,7 @@ class ExecutorParams(BaseModel):
         cpus: of its machine that a cell takes.
         gpus: of its machine that a cell takes; 0.5 lets two share one. ``None``: none of a cluster's, and this
             machine's divided among its jobs.
-        memory_gb: of its machine that a cell takes, so that no more of them run there than fit. ``None``: nobody counts.
+        memory_gb: of its machine that a cell takes, so that as many run there as fit. ``None`` counts nothing.
         threads: of a cell; results depend on their number in the last bits. ``None``: this machine's cores divided
             among its jobs, or as many as ``cpus`` of a cluster's machine.
         max_retries: of a cell whose worker or machine is lost.

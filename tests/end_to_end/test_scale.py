@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
+import yaml
 from dvc.exceptions import UploadError
 
 from pipeline.scale import __main__ as scale
@@ -80,6 +81,11 @@ def test_a_cell_here_is_accepted_by_dvc_and_no_branch_or_index_is_touched(scaled
     seen = [scaled.project.run("git", *words.split()).output for words in ("branch -a", "status --short", "stash list")]
     planned = scaled.plan(tmp_path / "store")
     assert list(planned.work) == CELLS
+    # DVC writes the whole lock file for every stage that it runs: a clone has what stands above the cells alone.
+    lock = scaled.project.run("git", "show", f"{planned.commit}:dvc.lock").output
+    names = {name.partition("@")[0] for name in yaml.safe_load(lock)["stages"]}
+    assert {"spectrograms", "normalizers"} < names
+    assert "train" not in names
     after = [
         scaled.project.run("git", *words.split()).output for words in ("branch -a", "status --short", "stash list")
     ]
