@@ -105,14 +105,14 @@ def make(stage: str, *, remote: str | None, scratch: Path) -> Plan:
     with store.opened(None) as repo:
         url = None if remote is None else _checked(repo, remote)
         stages = {found.addressing: found for found in repo.index.stages}
-        makers = {str(out.fs_path): name for name, found in stages.items() for out in found.outs}
+        above = [name for name in stages if name.partition("@")[0] != stage]
+        makers = {str(out.fs_path): name for name in above for out in stages[name].outs}
         stale = repo.status([stage])
         work = {name: _work(found, makers) for name, found in stages.items() if name in stale}
         needed = sorted({need for each in work.values() for need in each.needs})
         unmade = sorted(set(repo.status([name.partition("@")[0] for name in needed])).intersection(needed))
         if unmade:
             raise ResourceError("what the cells read is not there", got=", ".join(unmade), hint="`dvc repro` makes it")
-        above = [name for name in stages if name.partition("@")[0] != stage]
         commit, bundle = _committed(scratch, above)
         if url is not None and needed:
             with store.opened(url) as pushing:
