@@ -58,8 +58,9 @@ out.mkdir(parents=True, exist_ok=True)
 def write_clips(folder: Path, clips: int, classes: int) -> None:
     """Write short WAVs of noise, a sub-folder a class."""
     noise = np.random.default_rng(0).integers(-8000, 8000, 50_000 + _SAMPLES, np.int16)
-    head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + 2 * _SAMPLES, b"WAVE", b"fmt ", 16, 1, 1, _RATE, 2 * _RATE,
-                       2, 16, b"data", 2 * _SAMPLES)  # fmt: skip
+    sound = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, _RATE, 2 * _RATE, 2, 16)
+    head = struct.pack("<4sI4s", b"RIFF", 36 + 2 * _SAMPLES, b"WAVE") + sound
+    head += struct.pack("<4sI", b"data", 2 * _SAMPLES)
     for target in range(classes):
         (folder / f"class-{target:03}").mkdir(parents=True, exist_ok=True)
     for number in range(clips):

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,19 @@ from specnorm.shards.prefetch import in_order
 _FACTS = ["sample_rate_hz", "seconds", "zero_share", "warnings"]  # of a clip, in the index's order
 
 
+class Measured(Protocol):
+    """Moments of spectrograms that come one after the other."""
+
+    def add(self, spectrogram: store.Spectrograms) -> None:
+        """Take a clip's ``[1, bins, frames]``."""
+
+    def document(self) -> dict[str, Any]:
+        """The moments of all, JSON-like."""
+
+
+Measure = Callable[[], Measured]
+
+
 @dataclass(frozen=True)
 class _Extracted:
     spectrograms: dict[Waveform, store.Spectrograms]
@@ -46,40 +59,48 @@ class _Part:
     fold: int
     number: int
 
+    def name(self, waveform: Waveform) -> str:
+        """Of one of its shards."""
+        return store.shard_name(waveform, self.fold, self.number)
+
     @property
     def files(self) -> dict[str, Path]:
-        """Its shards by the names that they are kept by."""
-        return {
-            f"{waveform}.npy": self.folder / store.shard_name(waveform, self.fold, self.number)
-            for waveform in WAVEFORMS
-        }
+        """Its shards by the names that they are kept by, whatever the part's number will be then."""
+        return {f"{waveform}.npy": self.folder / self.name(waveform) for waveform in WAVEFORMS}
 
-    def write(
+    def make(
         self,
-        held: Kept,
-        members: list[str],
         params: LinearParams | MelParams,
+        clips: int,
         extracted: Iterator[_Extracted],
-        done: Callable[[], object],
-    ) -> dict[str, Any]:
-        """Write it, keep it, and tell of it: the ``entries`` of its shards and the ``facts`` of its clips."""
+        measure: Measure | None,
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Write it.
+
+        Returns:
+            What is to be told of it, the ``entries`` and ``moments`` of its shards by waveform variant and the
+            ``facts`` of its clips; and the digests of these.
+        """
         facts: list[dict[str, Any]] = []
         digests: list[str] = []
+        measured = {waveform: measure() for waveform in WAVEFORMS} if measure else {}
 
         def rows() -> Iterator[dict[Waveform, store.Spectrograms]]:
             for clip in extracted:
                 facts.append(clip.facts)
                 digests.append(clip.digest)
-                done()
+                for waveform, values in measured.items():
+                    values.add(clip.spectrograms[waveform])
                 yield clip.spectrograms
 
-        entries = writer.write_part(
-            self.folder, self.fold, len(members), params.bins, params.frames, rows(), part=self.number
-        )
-        told = {"entries": entries, "facts": facts}
-        sha256 = {self.folder / name: entry["sha256"] for name, entry in entries.items()}
-        held.keep(members, digests, {name: (path, sha256[path]) for name, path in self.files.items()}, told)
-        return told
+        place = (self.folder, self.fold, clips, params.bins, params.frames)
+        entries = writer.write_part(*place, rows(), part=self.number, storage=params.storage)
+        told = {
+            "entries": {waveform: entries[self.name(waveform)] for waveform in WAVEFORMS},
+            "moments": {waveform: values.document() for waveform, values in measured.items()},
+            "facts": facts,
+        }
+        return told, digests
 
 
 def extract(
@@ -89,6 +110,7 @@ def extract(
     *,
     workers: int | None = None,
     kept: Path | None = None,
+    measure: Measure | None = None,
 ) -> list[str]:
     """Write the shards of every fold of ``dataset`` into ``folder``; returns warnings about single clips.
 
@@ -100,6 +122,8 @@ def extract(
         folder: for the shards.
         workers: threads; all cores when not given, and fewer where memory is short.
         kept: a folder that keeps finished parts for the next run, whether this one ends well or not.
+        measure: makes what takes the moments of a shard's spectrograms before they are rounded; none is not asked where
+            nothing is.
 
     Raises:
         ResourceError: memory or disk do not suffice; where that is known beforehand, ``folder`` is as it was.
@@ -131,6 +155,7 @@ def extract(
 
     held = Kept(kept, describe(params))
     entries: dict[str, Any] = {}
+    moments: dict[str, Any] = {}
     index = []
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the pool is the parallelism: one clip's FFT is too small to share out
@@ -142,16 +167,19 @@ def extract(
             for fold, clips in dataset.clips.groupby("fold", sort=True):
                 number, names = int(str(fold)), [str(member) for member in clips["member"]]
                 facts: list[dict[str, Any]] = []
-                for part, places in enumerate(cut(names, 4 * params.bins * params.frames)):
+                for part, places in enumerate(cut(names, params.stored_bytes)):
                     members = [names[place] for place in places]
                     made = _Part(folder, number, part)
                     told = held.take(members, partial(pool.map, digest), made.files)
                     if told is None:
                         extracted = in_order(pool, one, members, ahead=at.ahead)
-                        told = made.write(held, members, params, extracted, progress.update)
-                    else:
-                        progress.update(len(members))
-                    entries |= told["entries"]
+                        told, digests = made.make(params, len(members), extracted, measure)
+                        sha256 = {f"{name}.npy": entry["sha256"] for name, entry in told["entries"].items()}
+                        files = {name: (path, sha256[name]) for name, path in made.files.items()}
+                        held.keep(members, digests, files, told)
+                    progress.update(len(members))
+                    entries |= {made.name(waveform): told["entries"][waveform] for waveform in WAVEFORMS}
+                    moments |= {made.name(waveform): told["moments"][waveform] for waveform in told["moments"]}
                     facts += told["facts"]
                 table = clips[["clip", "fold", "target", "label", "source"]].reset_index(drop=True)
                 index.append(table.assign(row=np.arange(len(clips)), **pd.DataFrame(facts, columns=_FACTS)))
@@ -167,7 +195,7 @@ def extract(
     provenance = {key: value for key, value in dataset.info.items() if key != "name"}
     fit = fit_of(table["seconds"].to_list(), samples=params.samples, sample_rate=params.sample_rate)
     held.forget_others()
-    writer.write_index(folder, table, entries, front_end=describe(params), dataset=provenance, fit=fit)
+    writer.write_index(folder, table, entries, front_end=describe(params), dataset=provenance, fit=fit, moments=moments)
     return _warnings(table)
 
 

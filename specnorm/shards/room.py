@@ -85,7 +85,7 @@ def check_disk(params: LinearParams | MelParams, clips: Mapping[int, int], folde
     """
     needed = most = 0
     for fold, number in clips.items():
-        needed += len(WAVEFORMS) * number * params.bins * params.frames * _FLOAT
+        needed += len(WAVEFORMS) * number * params.stored_bytes
         most = max(most, needed)  # an old shard is given up when the new one is whole
         needed -= sum(_size(folder, waveform, fold) for waveform in WAVEFORMS)
     free = shutil.disk_usage(next(place for place in (folder, *folder.absolute().parents) if place.exists())).free

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, count, takewhile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from specnorm.shards.parquet import Kind, check_columns, read_table
 FORMAT = 2
 MANIFEST = "manifest.json"
 INDEX = "clips.parquet"
+MOMENTS = "moments.json"
 _COLUMNS: dict[str, Kind] = {
     "clip": "text",
     "fold": "a whole number",
@@ -30,7 +31,8 @@ _COLUMNS: dict[str, Kind] = {
     "source": "text",
     "row": "a whole number",
 }
-Spectrograms = NDArray[np.float32]
+Spectrograms = NDArray[np.floating]
+Storage = Literal["float32", "float16"]
 
 
 def shard_name(waveform: Waveform, fold: int, part: int = 0) -> str:
@@ -98,6 +100,23 @@ class Shards:
         """
         return [self._shard(name) for name, _ in self._named(waveform, fold)]
 
+    def moments(self, waveform: Waveform, fold: int) -> list[dict[str, Any]] | None:
+        """Of each of a fold's shards before it was rounded, as they were given; ``None`` where nothing was.
+
+        Raises:
+            IntegrityError: they are damaged, or lack a shard.
+        """
+        said = self.manifest.get("moments")
+        if said is None:
+            return None
+        path = self.folder / MOMENTS
+        check_file(path, said["sha256"], noted=self.checked)
+        try:
+            stored = read_sealed(path, format=FORMAT, what="moments")["shards"]
+            return [stored[name] for name, _ in self._named(waveform, fold)]
+        except KeyError as error:
+            raise IntegrityError("moments of other shards", where=path, expected=f"those of {error}") from error
+
     def rows(self, waveform: Waveform, fold: int, rows: Sequence[int]) -> Spectrograms:
         """Some clips of a fold by their rows ``[rows, 1, bins, frames]``; raises as :meth:`parts`."""
         named = self._named(waveform, fold)
@@ -132,7 +151,7 @@ class Shards:
             array: Spectrograms = np.lib.format.open_memmap(path, mode="r")  # NPY only, and no objects
         except Exception as error:  # of a header that is no Python: SyntaxError, TokenError, OverflowError, ...
             raise IntegrityError("wrong shard", where=path, expected="an NPY array", got=error) from error
-        expected, found = ("float32", entry["shape"]), (str(array.dtype), list(array.shape))
+        expected, found = (entry["dtype"], entry["shape"]), (str(array.dtype), list(array.shape))
         if found != expected:
             raise IntegrityError("wrong shard", where=path, expected=expected, got=found)
         return array
@@ -166,6 +185,7 @@ def open_shards(folder: Path, *, checked: Path | None = None) -> Shards:
 
 class _Entry(BaseModel):
     sha256: str
+    dtype: Storage
     shape: Annotated[list[int], Field(min_length=4, max_length=4)]
 
 
@@ -195,6 +215,10 @@ class _Fit(BaseModel):
     padded: _Amounts
 
 
+class _Moments(BaseModel):
+    sha256: str
+
+
 class _Manifest(BaseModel):
     """What is read of a manifest here; the rest of it is for those who know more of front ends and data sets."""
 
@@ -204,3 +228,4 @@ class _Manifest(BaseModel):
     front_end_fingerprint: str
     dataset: _Dataset
     fit: _Fit | None = None
+    moments: _Moments | None = None

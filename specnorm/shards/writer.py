@@ -16,7 +16,7 @@ import pandas as pd
 from specnorm.errors import ResourceError
 from specnorm.files import atomic_path, fingerprint, sha256_file, write_sealed
 from specnorm.params import WAVEFORMS, Waveform
-from specnorm.shards.store import FORMAT, INDEX, MANIFEST, Spectrograms, shard_name
+from specnorm.shards.store import FORMAT, INDEX, MANIFEST, MOMENTS, Spectrograms, Storage, shard_name
 
 
 class ShardWriter:
@@ -26,11 +26,14 @@ class ShardWriter:
     context closes the file; only :meth:`finish` says that it is whole.
     """
 
-    def __init__(self, partial: Path, clips: int, bins: int, frames: int) -> None:
-        self.shape = (clips, 1, bins, frames)
+    def __init__(self, partial: Path, clips: int, bins: int, frames: int, storage: Storage = "float32") -> None:
+        self.shape, self.storage = (clips, 1, bins, frames), storage
+        self._type = np.dtype(storage).newbyteorder("<")
         self._written = 0
         header = io.BytesIO()
-        np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": self.shape})
+        np.lib.format.write_array_header_1_0(
+            header, {"descr": self._type.str, "fortran_order": False, "shape": self.shape}
+        )
         self._digest = hashlib.sha256(header.getvalue())
         self._file = partial.open("wb")
         self._file.write(header.getvalue())  # into the buffer: a full disk is met later, where the file gets closed
@@ -48,7 +51,7 @@ class ShardWriter:
         """Add one clip, ``[1, bins, frames]`` float32 in dB."""
         if spectrogram.shape != self.shape[1:] or self._written == self.shape[0]:
             raise ValueError(f"row {self._written} of {self.shape}: got shape {spectrogram.shape}")
-        data = np.ascontiguousarray(spectrogram, dtype="<f4").data.cast("B")
+        data = np.ascontiguousarray(spectrogram, dtype=self._type).data.cast("B")
         self._file.write(data)
         self._digest.update(data)
         self._written += 1
@@ -58,7 +61,7 @@ class ShardWriter:
         if self._written != self.shape[0]:
             raise ValueError(f"{self._written} of {self.shape[0]} rows were written")
         self._file.close()
-        return {"sha256": self._digest.hexdigest(), "shape": list(self.shape), "dtype": "float32"}
+        return {"sha256": self._digest.hexdigest(), "shape": list(self.shape), "dtype": self.storage}
 
 
 def invalidate(folder: Path) -> None:
@@ -83,6 +86,7 @@ def write_part(
     rows: Iterable[dict[Waveform, Spectrograms]],
     *,
     part: int = 0,
+    storage: Storage = "float32",
 ) -> dict[str, Any]:
     """Write the shards of a part of a fold, all waveform variants at once; returns their manifest entries by name.
 
@@ -94,13 +98,14 @@ def write_part(
         frames: of a spectrogram.
         rows: for each clip, in order, its spectrogram ``[1, bins, frames]`` for each variant.
         part: its number from 0 on.
+        storage: the type of the values in the file.
     """
     raw, standardized = (folder / shard_name(waveform, fold, part) for waveform in WAVEFORMS)
     with (
         atomic_path(raw) as first,
         atomic_path(standardized) as second,
-        ShardWriter(first, clips, bins, frames) as one,
-        ShardWriter(second, clips, bins, frames) as other,
+        ShardWriter(first, clips, bins, frames, storage) as one,
+        ShardWriter(second, clips, bins, frames, storage) as other,
     ):
         writers = dict(zip(WAVEFORMS, (one, other), strict=True))
         for row in rows:
@@ -117,6 +122,7 @@ def write_index(
     front_end: dict[str, Any],
     dataset: dict[str, Any],
     fit: dict[str, Any] | None = None,
+    moments: dict[str, Any] | None = None,
 ) -> None:
     """Write the index and then the manifest, which makes the folder valid.
 
@@ -126,6 +132,7 @@ def write_index(
         front_end: everything that determines a spectrogram's numbers.
         dataset: provenance of the clips, with their ``digest``.
         fit: what was done to the clips' lengths, by :func:`~specnorm.shards.fit.fit_of`, where it is known.
+        moments: of what stood in the shards before it was rounded, JSON-like by shard name; none where nothing was.
     """
     with atomic_path(folder / INDEX) as partial:
         clips.to_parquet(partial, index=False)
@@ -139,4 +146,7 @@ def write_index(
         "dataset": dataset,
         "fit": fit,
     }
+    if moments:
+        write_sealed(folder / MOMENTS, {"format": FORMAT, "shards": moments})
+        manifest["moments"] = {"sha256": sha256_file(folder / MOMENTS)}
     write_sealed(folder / MANIFEST, manifest)

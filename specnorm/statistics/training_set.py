@@ -16,8 +16,8 @@ from specnorm.errors import DataError, IntegrityError
 from specnorm.files import fingerprint, write_sealed
 from specnorm.params import WAVEFORMS, StatisticsParams, Waveform
 from specnorm.refusal import typed
-from specnorm.shards.store import Shards, Spectrograms, shard_name
-from specnorm.statistics import columns
+from specnorm.shards.store import MOMENTS, Shards, Spectrograms, shard_name
+from specnorm.statistics import columns, part
 from specnorm.statistics.moments import Moments, merged
 from specnorm.statistics.provenance import Provenance, clips_digest, training_clips
 
@@ -49,6 +49,8 @@ class TrainingStatistics:
 def fold_moments(shards: Shards, waveform: Waveform, fold: int, params: StatisticsParams) -> Moments:
     """Moments per bin of one fold, one clip at a time; reads nothing outside the fold.
 
+    Of shards that were rounded they are those of the values before, taken when these were there (and of all frames).
+
     With ``fraction`` below 1 they are estimated from that share of the frames of every clip, drawn without
     replacement. Frames of all clips say more than all frames of some clips, because clips differ in level by tens of
     decibels and neighbouring frames hardly do.
@@ -57,6 +59,9 @@ def fold_moments(shards: Shards, waveform: Waveform, fold: int, params: Statisti
         IntegrityError: a value is not finite; the message names the clip and the bin.
         DataError: the data set has no such fold.
     """
+    stored = shards.moments(waveform, fold)
+    if stored is not None:
+        return merged([part.read(each, where=shards.folder / MOMENTS) for each in stored])
     floor_db = float(10 * np.log10(shards.manifest["front_end"]["amin"]))
     names = shards.of_fold(fold)["clip"]
     parts = shards.parts(waveform, fold)  # [clips, 1, bins, frames] each

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from specnorm import files
 from specnorm.audio.decode import decode
 from specnorm.audio.front_end import FrontEnd, describe
 from specnorm.audio.waveform import prepare
@@ -21,7 +23,8 @@ from specnorm.shards.room import AHEAD
 from specnorm.shards.store import open_shards
 from specnorm.statistics import training_set
 from specnorm.statistics.moments import Moments
-from tests.builders import EXACT, FLOOR_DB, Array, MemoryDataset, front_end_params, noise, tree
+from specnorm.statistics.part import PartMoments
+from tests.builders import EXACT, FLOOR_DB, Array, MemoryDataset, edit, front_end_params, noise, tree
 from tests.faults.bad_wav import float_wav, wav
 
 PARAMS = front_end_params()
@@ -327,9 +330,14 @@ def test_a_new_clip_costs_its_own_part_and_a_changed_one_its_own(tmp_path: Path,
     assert 1 <= again(MemoryDataset({**whole, ("new.wav", 1): noise(seed=5000)})) <= 9
     changed = {**whole, ("1-100.wav", 1): noise(seed=5001)}
     assert 1 <= again(MemoryDataset(changed)) <= 9
-    run(MemoryDataset(changed), tmp_path / "at once")
-    assert tree(tmp_path / "out") == tree(tmp_path / "at once")
-    # What is kept is what the last run used.
+    # What is kept is what the last run used, whatever number a part has now.
+    for place in (0, 7, 50, 120):
+        names = list(changed)
+        more = {name: changed[name] for name in names[:place]} | {(f"more-{place}.wav", 1): noise(seed=place)}
+        changed = more | {name: changed[name] for name in names[place:]}
+        assert 1 <= again(MemoryDataset(changed)) <= 18
+        run(MemoryDataset(changed), tmp_path / "at once")
+        assert tree(tmp_path / "out") == tree(tmp_path / "at once")
     named = open_shards(tmp_path / "out").manifest["shards"]
     assert 2 * len(list((tmp_path / "kept").iterdir())) == len(named)
 
@@ -368,3 +376,69 @@ def test_a_folder_that_cannot_keep_anything_costs_the_going_on_alone(tmp_path: P
     dataset = MemoryDataset(clips(folds=1, number=4))
     extract(dataset, PARAMS, tmp_path / "out", workers=1, kept=tmp_path / "kept")  # type: ignore[arg-type]
     assert len(open_shards(tmp_path / "out").clips) == 4
+
+
+# --- rounded for the disk
+
+HALF = front_end_params(storage="float16")
+
+
+def test_float16_holds_the_rounded_values_and_the_moments_of_those_before(tmp_path: Path) -> None:
+    dataset = MemoryDataset(clips(folds=2, number=20))
+    run(dataset, tmp_path / "whole")
+    extract(dataset, HALF, tmp_path / "half", measure=partial(PartMoments, HALF.amin))  # type: ignore[arg-type]
+    whole, half = (open_shards(tmp_path / name) for name in ("whole", "half"))
+    for waveform in WAVEFORMS:
+        for fold in (1, 2):
+            (exact,), (rounded,) = whole.parts(waveform, fold), half.parts(waveform, fold)
+            assert rounded.dtype == np.float16
+            assert np.array_equal(rounded, exact.astype(np.float16))
+            assert half.rows(waveform, fold, [3]).dtype == np.float32
+            one, other = (training_set.fold_moments(each, waveform, fold, EXACT) for each in (whole, half))
+            for field in fields(Moments):
+                assert getattr(one, field.name).tobytes() == getattr(other, field.name).tobytes()
+    assert 2 * half.parts("raw", 1)[0].nbytes == whole.parts("raw", 1)[0].nbytes
+    assert half.front_end_fingerprint != whole.front_end_fingerprint  # cells of the one are none of the other
+
+
+def test_rounded_parts_are_kept_with_their_moments(
+    tmp_path: Path, computed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "_BYTES", 2 * HALF.stored_bytes)
+    dataset = MemoryDataset(clips(folds=1, number=30))
+    before = []
+    for _ in range(2):
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        computed.clear()
+        extract(
+            dataset,  # type: ignore[arg-type]
+            HALF,
+            tmp_path / "out",
+            kept=tmp_path / "kept",
+            measure=partial(PartMoments, HALF.amin),
+        )
+        before.append(tree(tmp_path / "out"))
+    assert before[0] == before[1]
+    assert computed == []
+    run(dataset, tmp_path / "whole")
+    of_parts, at_once = (
+        training_set.fold_moments(open_shards(tmp_path / name), "raw", 1, EXACT) for name in ("out", "whole")
+    )
+    np.testing.assert_allclose(of_parts.m2, at_once.m2, rtol=1e-12)
+    np.testing.assert_array_equal(of_parts.floor_count, at_once.floor_count)
+
+
+@pytest.mark.parametrize("change", ["a value", "a shard", "not there"])
+def test_damaged_moments_are_refused(tmp_path: Path, change: str) -> None:
+    dataset = MemoryDataset(clips(folds=1, number=4))
+    extract(dataset, HALF, tmp_path, measure=partial(PartMoments, HALF.amin))  # type: ignore[arg-type]
+    path = tmp_path / "moments.json"
+    if change == "a value":
+        path.write_text(path.read_text().replace("[", "[1", 1))
+    elif change == "not there":
+        path.unlink()
+    else:
+        edit(path, lambda stored: stored["shards"].pop("raw/fold-1.npy"))
+        edit(tmp_path / "manifest.json", lambda said: said["moments"].update(sha256=files.sha256_file(path)))
+    with pytest.raises(IntegrityError, match=r"moments\.json"):
+        training_set.fold_moments(open_shards(tmp_path), "raw", 1, EXACT)
