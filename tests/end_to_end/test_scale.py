@@ -77,7 +77,7 @@ def scaled(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     project.dvc("checkout", "--force", "train")
 
 
-def test_a_cell_here_is_accepted_by_dvc_and_no_branch_or_index_is_touched(scaled: Scaled, tmp_path: Path) -> None:
+def test_cells_are_planned_beside_git_and_collected_from_whoever_has_them(scaled: Scaled, tmp_path: Path) -> None:
     seen = [scaled.project.run("git", *words.split()).output for words in ("branch -a", "status --short", "stash list")]
     planned = scaled.plan(tmp_path / "store")
     assert list(planned.work) == CELLS
@@ -97,34 +97,30 @@ def test_a_cell_here_is_accepted_by_dvc_and_no_branch_or_index_is_touched(scaled
     other[CELLS[0]][0]["params"]["params.yaml"]["train.epochs"] = 99
     found = collect.collect(planned, other)
     assert (found.accepted, found.refused) == (CELLS[1:], {CELLS[0]: "other params than planned"})
-    found = collect.collect(planned, entries(results))
-    assert (found.accepted, found.refused, found.missing) == (CELLS, {}, [])
-    assert scaled.project.dvc("repro", "train").stages == set()
-    assert len(scaled.marks.trained()) == 2
 
-
-def test_whoever_asked_is_gone_and_the_remote_alone_has_what_is_needed(scaled: Scaled, tmp_path: Path) -> None:
-    planned = scaled.plan(tmp_path / "store")
-    scaled.here(planned)
+    # Whoever asked is gone, and the remote alone has what is needed. One of the outputs is gone from it; the other
+    # stage ran twice, and gave other bytes the second time.
     shutil.rmtree(planned.scratch)
-    found = left.entries(planned)
-    assert {name: len(each) for name, each in found.items()} == dict.fromkeys(CELLS, 1)
-    # One of the outputs is gone; the other stage ran twice, and gave other bytes the second time.
-    first, second = (found[cell][0]["outs"][0]["md5"] for cell in CELLS)
+    there = left.entries(planned)
+    assert there == entries(results)
+    first, second = (there[cell][0]["outs"][0]["md5"] for cell in CELLS)
     gone = tmp_path / "store/files/md5" / first[:2] / first[2:]
     kept = gone.read_bytes()
     gone.chmod(0o644)
     gone.unlink()
-    other = copy.deepcopy(found[CELLS[1]][0])
-    other["outs"][0]["md5"] = f"{'0' * 32}.dir"
-    collected = collect.collect(planned, {**found, CELLS[1]: [found[CELLS[1]][0], other]})
-    assert collected.accepted == CELLS[1:] == collected.twice
-    assert list(collected.refused) == CELLS[:1]
+    again = copy.deepcopy(there[CELLS[1]][0])
+    again["outs"][0]["md5"] = f"{'0' * 32}.dir"
+    found = collect.collect(planned, {**there, CELLS[1]: [there[CELLS[1]][0], again]})
+    assert found.accepted == CELLS[1:] == found.twice
+    assert list(found.refused) == CELLS[:1]
     assert second in (scaled.project.root / "dvc.lock").read_text()
     assert first not in (scaled.project.root / "dvc.lock").read_text()
+
     gone.write_bytes(kept)
-    assert collect.collect(planned, left.entries(planned)).accepted == CELLS
+    found = collect.collect(planned, left.entries(planned))
+    assert (found.accepted, found.refused, found.missing) == (CELLS, {}, [])
     assert scaled.project.dvc("repro", "train").stages == set()
+    assert len(scaled.marks.trained()) == 2
 
 
 @pytest.mark.parametrize("url", ["https://store.example/here", "http://store.example/here"])
