@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from benchmarks import grown
 from benchmarks.workspace import REPOSITORY, Spent
@@ -153,13 +154,22 @@ def table(curves: list[Curve]) -> list[str]:
 def picture(curves: list[Curve]) -> Picture:
     """The curves, a panel a unit, both axes logarithmic."""
     units = list(dict.fromkeys(curve.unit for curve in curves))
-    figure = Figure(figsize=(style.WIDE, 3.4 * len(units)))
-    for axes, unit in zip(figure.subplots(len(units), 1, squeeze=False)[:, 0], units, strict=True):
-        for number, curve in enumerate(curve for curve in curves if curve.unit == unit):
+    own = {unit: [curve for curve in curves if curve.unit == unit] for unit in units}
+    figure = Figure(figsize=(style.WIDE, sum(2.6 + 0.2 * len(found) for found in own.values())))
+    heights = [2.4 + 0.2 * len(found) for found in own.values()]
+    panels = figure.subplots(len(units), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, (unit, found) in zip(panels, own.items(), strict=True):
+        for number, curve in enumerate(found):
             sizes, seconds = ([getattr(point, name) for point in curve.points] for name in ("size", "cpu_s"))
             shade = list(style.COLOURS.values())[number % len(style.COLOURS)]
             label = f"{curve.what.replace('`', '')} ({curve.exponent:.2f})"
             axes.loglog(sizes, seconds, marker="o", markersize=4, color=shade, label=label)
+        costs = [point.cpu_s for curve in found for point in curve.points]
+        axes.set_ylim(min(costs) / 2, max(costs) * 2)
+        axes.set_xticks(sorted({point.size for curve in found for point in curve.points}))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda value, _: f"{value:,g}")
+            axis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(unit)
         axes.set_ylabel("CPU seconds")
         axes.legend(fontsize=7.5, loc="upper left", bbox_to_anchor=(0, -0.16))
