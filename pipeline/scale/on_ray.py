@@ -22,8 +22,9 @@ from pipeline.scale.executor import ExecutorParams
 from pipeline.scale.plan import Plan
 from specnorm.errors import ConfigurationError
 
-# A machine that falls silent is noticed after as many seconds; Ray's own are minutes. They are read when Ray starts,
-# here and by `ray start` on every machine of a cluster.
+# A machine that falls silent is noticed after as many seconds; Ray's own are minutes. Whoever is asked more often than
+# it was told to expect hangs up, and its cell is lost: so only for a Ray that is started here, where all are told the
+# same. On a cluster they have to stand in the environment of `ray start` on every machine, and in this command's.
 _KEEPALIVE = {
     "RAY_grpc_client_keepalive_time_ms": "5000",
     "RAY_grpc_client_keepalive_timeout_ms": "3000",
@@ -38,7 +39,7 @@ def check(params: ExecutorParams) -> None:
     Raises:
         ConfigurationError: Ray is not installed, or more jobs are asked for than this machine has cores.
     """
-    installed()
+    installed(embedded=params.cluster is None)
     # Without a GPU more jobs only slow each other down.
     if params.cluster is None and params.jobs > share.cores() and shutil.which("nvidia-smi") is None:
         raise ConfigurationError(
@@ -64,7 +65,7 @@ def run(plan: Plan, environment: Mapping[str, str], params: ExecutorParams, *, g
     Raises:
         ConfigurationError: Ray is not installed, or no machine has room for a single stage.
     """
-    ray = installed()
+    ray = installed(embedded=params.cluster is None)
     ours, address = not ray.is_initialized(), params.cluster
     if ours:
         room = {} if address else {"num_cpus": params.jobs * params.cpus, "include_dashboard": False}
@@ -83,14 +84,18 @@ def run(plan: Plan, environment: Mapping[str, str], params: ExecutorParams, *, g
             ray.shutdown()
 
 
-def installed() -> Any:
-    """The package, told to notice silence.
+def installed(*, embedded: bool) -> Any:
+    """The package.
+
+    Args:
+        embedded: whether Ray is started by this process, and then told to notice silence.
 
     Raises:
         ConfigurationError: it is not there.
     """
-    for name, value in _KEEPALIVE.items():
-        os.environ.setdefault(name, value)
+    if embedded:
+        for name, value in _KEEPALIVE.items():
+            os.environ.setdefault(name, value)
     try:
         import ray
     except ImportError as error:

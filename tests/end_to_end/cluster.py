@@ -67,7 +67,7 @@ def started(address: str | None = None) -> Iterator[Cluster]:
     from ray.cluster_utils import Cluster as Made
 
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    on_ray.installed()  # and have it notice silence
+    on_ray.installed(embedded=True)  # all of it is started here, and told to notice silence
     at = {} if address is None else {"node_ip_address": address}
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": _HEALTH, **at, **_SMALL}
     made = Made(initialize_head=True, head_node_args=head)
