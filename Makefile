@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 PORT := 5000
+SCALED = python -m pipeline.scale run train executor=ray executor.jobs=$(JOBS)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONUNBUFFERED := 1
 export DVC_NO_ANALYTICS := 1
@@ -11,7 +12,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo repro test test-demo test-versions fuzz bench bench-gpu wheels lint ui track dag params lock clean
+.PHONY: help setup demo repro test test-demo test-versions fuzz bench bench-growth bench-gpu wheels lint ui track dag params lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,11 +28,11 @@ $(READY): requirements.lock
 	@touch $@
 
 demo: $(READY) ## compare four modes on generated sounds: minutes, no network (JOBS=n: n cells at a time)
-	$(if $(filter-out 1,$(JOBS)),python -m pipeline.parallel --jobs $(JOBS),python -m pipeline.quiet_dvc exp run) -S experiment=demo
+	$(if $(filter-out 1,$(JOBS)),$(SCALED),python -m pipeline.quiet_dvc exp run) -S experiment=demo
 	@python -m pipeline.next
 
 repro: $(READY) ## run what params.yaml says; in a fresh clone that is ESC-50 (JOBS=n)
-	$(if $(filter-out 1,$(JOBS)),python -m pipeline.parallel --jobs $(JOBS),dvc repro)
+	$(if $(filter-out 1,$(JOBS)),$(SCALED),dvc repro)
 
 test: $(READY) lint ## lint, types, layers, and all tests, several files at a time
 	python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
@@ -54,6 +55,9 @@ lint: $(READY) ## ruff, mypy, import layers
 bench: $(READY) ## measure speed beside fastai, librosa and torchaudio (SOURCE=esc10.zip; a quiet machine)
 	python -m benchmarks $(if $(SOURCE),--source $(SOURCE))
 
+bench-growth: $(READY) ## measure how costs grow with cells, modes, clips and classes (LARGEST=0.1: the small end alone)
+	python -m benchmarks.growth --figures .cache/growth.json --largest $(or $(LARGEST),1)
+
 bench-gpu: ## the same on a GPU, with this Python's own packages (no network)
 	$(PYTHON) -m benchmarks.gpu
 
@@ -74,7 +78,7 @@ params: $(READY) ## compose conf/ into params.yaml
 	python -m pipeline.compose
 
 lock: $(READY) ## pin the newest allowed versions anew (needs uv)
-	uv pip compile pyproject.toml --extra dev --extra parity --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra parity --extra ray --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --quiet --output-file requirements.lock
 
 clean: ## remove what can be made again: outputs, caches, environment

@@ -19,7 +19,7 @@ import torch
 from benchmarks.measure import Figures, in_turns
 from benchmarks.workspace import Workspace, copy_of_repository
 from pipeline import places
-from specnorm.training import cells, device
+from specnorm.training import device, key
 from specnorm.training.key import CellKey
 
 TINY = (
@@ -102,7 +102,7 @@ def beside_training(workspace: Workspace) -> float:
     """(e): the seconds of a cell's process that are not its epochs'."""
     workspace.clear("data/cells")
     seconds = workspace.seconds("stages.train", "--norm", "global", "--fold", "1", "--seed", "0")
-    run = json.loads((workspace.root / places.cell_folder(CellKey("global", 1, 0)) / cells.RUN_FILE).read_text())
+    run = json.loads((workspace.root / places.cell_folder(CellKey("global", 1, 0)) / key.RUN_FILE).read_text())
     return seconds - float(run["train_seconds"])
 
 

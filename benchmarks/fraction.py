@@ -36,7 +36,7 @@ def by_frames(shards: Shards, waveform: Waveform, folds: list[int], fraction: fl
 def clip_moments(shards: Shards, waveform: Waveform, folds: list[int]) -> list[Moments]:
     """Exact moments of every clip."""
     floor_db = float(10 * np.log10(shards.manifest["front_end"]["amin"]))
-    return [Moments.of(clip[0], floor_db) for fold in folds for clip in shards.load(waveform, fold)]
+    return [Moments.of(clip[0], floor_db) for fold in folds for part in shards.parts(waveform, fold) for clip in part]
 
 
 def row(exact: Moments, estimates: list[Moments]) -> str:

@@ -123,7 +123,8 @@ def overhead(workspace: Workspace, rounds: int) -> list[str]:
 def comparison(workspace: Workspace, jobs: int) -> list[str]:
     """All cells of the four modes through DVC, spectrograms and statistics made before."""
     workspace.clear("data/cells")
-    command = ("pipeline.parallel", "--jobs", str(jobs)) if jobs > 1 else ("dvc", "repro")
+    scaled = ("pipeline.scale", "run", "train", "executor=ray", f"executor.jobs={jobs}")
+    command = scaled if jobs > 1 else ("dvc", "repro")
     return [f"## All 20 cells through DVC, {jobs} at a time", f"{workspace.seconds(*command):.0f} s (n = 1)."]
 
 

@@ -25,9 +25,9 @@ _CHUNK = 2**20
 class Unchecked(Shards):
     """Shards whose digests are not computed: what the sums alone cost."""
 
-    def load(self, waveform: Waveform, fold: int) -> Spectrograms:
+    def parts(self, waveform: Waveform, fold: int) -> list[Spectrograms]:
         """One shard, memory-mapped as it is."""
-        return np.lib.format.open_memmap(self.folder / shard_name(waveform, fold), mode="r")
+        return [np.lib.format.open_memmap(self.folder / shard_name(waveform, fold), mode="r")]
 
 
 def main(argv: list[str] | None = None) -> int:

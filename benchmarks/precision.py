@@ -15,12 +15,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from specnorm.training import cells
+from specnorm.training import cells, key
 
 
 def table(folder: Path) -> pd.DataFrame:
     """A row a cell: accuracy, loss, precision, and the predicted class of each clip."""
-    stored = [cells.read(path.parent) for path in sorted(folder.glob(f"*/fold-*/seed-*/{cells.METRICS_FILE}"))]
+    stored = [cells.read(path.parent) for path in sorted(folder.glob(f"*/fold-*/seed-*/{key.METRICS_FILE}"))]
     rows = [
         {**cell.metrics, "precision": cell.run["precision"], "predicted": cell.probabilities.argmax(axis=1)}
         for cell in stored
@@ -45,10 +45,10 @@ def main(argv: list[str] | None = None) -> int:
     names = [str(run["precision"].unique().item()) for run in (one, other)]
     print(f"| norm | fold | seed | accuracy, {names[0]} | accuracy, {names[1]} | loss, {names[0]} | loss, {names[1]} |")
     print("|---|--:|--:|--:|--:|--:|--:|")
-    for key, left in one.iterrows():
-        right = other.loc[key]
+    for which, left in one.iterrows():
+        right = other.loc[which]
         print(
-            f"| {' | '.join(map(str, key))} | {left.accuracy:.4f} | {right.accuracy:.4f} | {left.loss:.4f} "
+            f"| {' | '.join(map(str, which))} | {left.accuracy:.4f} | {right.accuracy:.4f} | {left.loss:.4f} "
             f"| {right.loss:.4f} |"
         )
     print(f"\n| {names[0]} less {names[1]} | mean and 95 % interval over cells | over folds |\n|---|---|---|")

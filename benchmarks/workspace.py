@@ -13,7 +13,26 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
+# Between this process and the one that is measured: a process begins with as much memory as its starter has.
+_MEASURED = """
+import json, resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+if done.returncode:
+    sys.stderr.buffer.write(done.stdout)
+    sys.exit(done.returncode)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+unit = 1 if sys.platform == "darwin" else 1024
+print(json.dumps({"cpu_s": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss * unit / 1e6}))
+"""
 _LEFT_OUT = {".git", ".venv", ".cache", "data", "docs", "tests"}
+
+
+@dataclass(frozen=True)
+class Spent:
+    """CPU seconds of a process and its children, and the most memory that one of them held."""
+
+    cpu_s: float
+    peak_mb: float
 
 
 @dataclass(frozen=True)
@@ -28,8 +47,11 @@ class Workspace:
         Raises:
             RuntimeError: it failed; the message has all that it printed.
         """
+        return self._output([sys.executable, "-m", *command])
+
+    def _output(self, words: list[str]) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", *command],
+            words,
             cwd=self.root,
             env=self._environment(),
             stdin=subprocess.DEVNULL,
@@ -38,7 +60,7 @@ class Workspace:
             check=False,
         )
         if done.returncode:
-            raise RuntimeError(f"{' '.join(command)} gave {done.returncode}:\n{done.stdout}{done.stderr}")
+            raise RuntimeError(f"{' '.join(words)} gave {done.returncode}:\n{done.stdout}{done.stderr}")
         return done.stdout
 
     def seconds(self, *command: str) -> float:
@@ -46,6 +68,15 @@ class Workspace:
         started = time.perf_counter()
         self.run(*command)
         return time.perf_counter() - started
+
+    def spent(self, *command: str) -> Spent:
+        """What a module takes that is run to its end, with all that it starts.
+
+        Raises:
+            RuntimeError: it failed; the message has all that it printed.
+        """
+        told = json.loads(self._output([sys.executable, "-c", _MEASURED, sys.executable, "-m", *command]))
+        return Spent(**told)
 
     def asked(self, *command: str) -> dict[str, Any]:
         """The line of JSON that a measuring module prints last, with the ``wall_seconds`` of the whole process."""

@@ -34,7 +34,7 @@ def shards(params: Params) -> Shards:
     from specnorm.audio.front_end import describe
     from specnorm.shards.store import MANIFEST, open_shards
 
-    found = open_shards(places.SHARDS)
+    found = open_shards(places.SHARDS, checked=places.cache() / "checked")
     said, expected = found.manifest["front_end"], describe(params.spectrogram)
     _hold({"spectrogram": expected}, {"spectrogram": said}, where=places.SHARDS / MANIFEST)
     return found
@@ -112,8 +112,8 @@ def cells(params: Params, *, of: Shards | None = None) -> list[StoredCell]:
         IntegrityError: a cell or what it was made of is missing, damaged, not the one that its place says, or of other
             parameters.
     """
-    from specnorm.training.cells import METRICS_FILE, read
-    from specnorm.training.key import CellKey
+    from specnorm.training.cells import read
+    from specnorm.training.key import METRICS_FILE, CellKey
 
     stored = []
     for mode, fold in product(params.norm, params.protocol.folds):

@@ -12,12 +12,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import command, finished, machine, places
+from pipeline import command, finished, places, share
 from specnorm.errors import SpecnormError
 from specnorm.params import Params
-from specnorm.training.key import CellKey
+from specnorm.training.key import FORMAT, METRICS_FILE, RUN_FILE, CellKey
 
 if TYPE_CHECKING:
     from specnorm.shards.store import Shards
@@ -43,7 +44,7 @@ def begin(params: Params, key: CellKey, reason: str, *, of: Shards) -> None:
         reason: why it is trained on this device and in this precision.
         of: the spectrograms.
     """
-    if not machine.is_worker(os.environ):  # of several at a time their starter says it
+    if not share.is_given(os.environ):  # of several at a time their starter says it
         done = [cell for other, cell in _belonging(params, of=of).items() if other != key]
         left = len(keys(params)) - len(done)
         seconds = [cell.seconds + _startup_s() for cell in done]
@@ -84,7 +85,7 @@ def end(params: Params, *, of: Shards) -> None:
         params: all parameters.
         of: the spectrograms.
     """
-    if not machine.is_worker(os.environ):
+    if not share.is_given(os.environ):
         command.say(table(params, _belonging(params, of=of)))
 
 
@@ -96,6 +97,13 @@ def keys(params: Params) -> list[CellKey]:
 def read(cells: Collection[CellKey]) -> dict[CellKey, Done]:
     """Those of the cells that are finished."""
     return {key: done for key, _, done in _stored(cells)}
+
+
+def accuracy(cell: Path) -> float | None:
+    """The accuracy of the cell in a folder; ``None`` where none is."""
+    with suppress(SpecnormError, KeyError, TypeError, ValueError):
+        return _read(cell)[1].accuracy
+    return None
 
 
 def line(params: Params, key: CellKey, *, place: int, left_s: float | None) -> str:
@@ -167,15 +175,17 @@ def _stored(cells: Collection[CellKey]) -> Iterator[tuple[CellKey, dict[str, Any
 
     One that cannot be read counts as not there: whoever needs it says why, and a line for people ends no training.
     """
-    from specnorm.files import read_sealed
-    from specnorm.training.cells import FORMAT, METRICS_FILE, RUN_FILE
-
     for key in cells:
-        folder = places.cell_folder(key)
         with suppress(SpecnormError, KeyError, TypeError, ValueError):
-            metrics, run = (read_sealed(folder / name, format=FORMAT) for name in (METRICS_FILE, RUN_FILE))
-            done = Done(float(metrics["accuracy"]), float(run["total_seconds"]))
+            metrics, done = _read(places.cell_folder(key))
             yield key, metrics, done
+
+
+def _read(cell: Path) -> tuple[dict[str, Any], Done]:
+    from specnorm.files import read_sealed
+
+    metrics, run = (read_sealed(cell / name, format=FORMAT) for name in (METRICS_FILE, RUN_FILE))
+    return metrics, Done(float(metrics["accuracy"]), float(run["total_seconds"]))
 
 
 def _share(accuracies: list[float], seeds: int) -> str:

@@ -14,7 +14,7 @@ from specnorm import __version__
 from specnorm.errors import SpecnormError, visible
 
 # A module of specnorm.commands each, with its click command under the name `command`.
-_COMMANDS = ("modes", "summary")
+_COMMANDS = ("modes", "scale", "summary")
 # What a shell reports for a command that the signal ended.
 _INTERRUPTED = 128 + signal.SIGINT
 

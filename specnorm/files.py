@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ from specnorm.errors import IntegrityError, ResourceError
 
 PARTIAL_SUFFIX = ".partial"
 SEAL = "seal"
+
+_RACY_NS = 2_000_000_000  # the coarsest resolution of a file's time that is in use
 
 
 @contextmanager
@@ -125,11 +128,27 @@ def read_checked(path: Path, sha256: object) -> bytes:
     return data
 
 
-def check_file(path: Path, sha256: object) -> None:
-    """Hold a file too large to be read at once to its digest; raises as :func:`read_checked`."""
+def check_file(path: Path, sha256: object, *, noted: Path | None = None) -> None:
+    """Hold a file too large to be read at once to its digest; raises as :func:`read_checked`.
+
+    Args:
+        path: the file.
+        sha256: its digest.
+        noted: a folder for notes of what was found: a file of this inode, size and time of change, which is what DVC
+            knows a file by, is not read again. One that changed a moment ago may change again within its time's
+            resolution, and is not noted.
+    """
     with _readable(path):
-        found = sha256_file(path)
+        note = None if noted is None else noted / fingerprint([str(sha256), *_identity(path)])
+        if note is not None and note.exists():
+            return
+        changed, found = _identity(path), sha256_file(path)
+        old = time.time_ns() - path.stat().st_mtime_ns > _RACY_NS
     _hold(path, sha256, found)
+    if note is not None and old and _identity(path) == changed:
+        with suppress(OSError):  # it is read again, then
+            note.parent.mkdir(parents=True, exist_ok=True)
+            note.touch()
 
 
 def sha256_file(path: Path) -> str:
@@ -204,6 +223,11 @@ def _readable(path: Path) -> Iterator[None]:
 def _hold(path: Path, expected: object, found: str) -> None:
     if found != expected:
         raise IntegrityError("changed file", where=path, expected=f"SHA-256 {expected}", got=found)
+
+
+def _identity(path: Path) -> list[int]:
+    found = path.stat()
+    return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns]
 
 
 def _holder(owner: Path) -> str:

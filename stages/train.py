@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline import finished, machine, places, progress, stage
+from pipeline import finished, places, progress, share, stage
 from specnorm import files
 from specnorm.errors import ConfigurationError
 from specnorm.params import Params
@@ -71,7 +71,7 @@ def work(params: Params, arguments: argparse.Namespace) -> None:
         params.model,
         params.train,
         choice,
-        memory_share=machine.memory_share(os.environ),
+        memory_share=share.memory(os.environ),
         checkpoint=checkpoint,
         report=progress.epochs(params.train.epochs, choice.precision),
     )

@@ -19,7 +19,7 @@ from specnorm import files
 from specnorm.audio.front_end import describe
 from specnorm.errors import IntegrityError
 from specnorm.params import WAVEFORMS, LinearParams, StatisticsParams, Waveform
-from specnorm.shards import store
+from specnorm.shards import store, writer
 from specnorm.statistics import training_set
 from tests.faults.bad_wav import wav
 
@@ -99,10 +99,10 @@ def write_shards(
         rows: list[dict[Waveform, Array]] = [
             dict(zip(WAVEFORMS, pair, strict=True)) for pair in zip(values, other[fold], strict=True)
         ]
-        entries |= store.write_fold(folder, fold, clips, bins, frames, rows)
+        entries |= writer.write_part(folder, fold, clips, bins, frames, rows)
     table = clip_table({fold: len(values) for fold, values in raw.items()})
     description = describe(front_end_params(**front_end))
-    store.write_index(folder, table, entries, front_end=description, dataset={"digest": digest})
+    writer.write_index(folder, table, entries, front_end=description, dataset={"digest": digest})
     return store.open_shards(folder)
 
 

@@ -30,9 +30,9 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores, since some test waits for a browser, a queue or a lock; at most four."""
-    from pipeline import machine  # here: the library's own tests run without the pipeline
+    from pipeline import share  # here: the library's own tests run without the pipeline
 
-    return min(len(machine.cores_of_this_process()) + 1, 4)
+    return min(share.cores() + 1, 4)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -20,7 +20,8 @@ from specnorm.comparison.traits import Traits
 from specnorm.files import sha256_file
 from specnorm.normalization import fitted
 from specnorm.params import WAVEFORMS, CompareParams
-from specnorm.shards.store import Shards, open_shards, write_fold, write_index
+from specnorm.shards.store import Shards, open_shards
+from specnorm.shards.writer import write_index, write_part
 from specnorm.training import cells
 from specnorm.training.batches import Clips
 from specnorm.training.cells import StoredCell
@@ -77,7 +78,7 @@ def write_shards(folder: Path, *, dataset: str = "the clips") -> Shards:
     one = np.zeros((1, 2, 2), np.float32)
     entries: dict[str, Any] = {}
     for fold in FOLDS:
-        entries |= write_fold(folder, fold, PER_FOLD, 2, 2, [dict.fromkeys(WAVEFORMS, one)] * PER_FOLD)
+        entries |= write_part(folder, fold, PER_FOLD, 2, 2, [dict.fromkeys(WAVEFORMS, one)] * PER_FOLD)
     write_index(folder, pd.DataFrame(rows), entries, front_end={"amin": 1e-10}, dataset={"digest": dataset})
     return open_shards(folder)
 

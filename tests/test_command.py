@@ -114,8 +114,22 @@ def test_what_needs_no_library_imports_none(argv: list[str]) -> None:
     assert not HEAVY & set(found.stderr.splitlines()[-1].split())
 
 
+def test_scale_is_the_pipelines_and_elsewhere_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    found = program("scale", "run", "--help")
+    assert found.returncode == 0
+    assert found.stdout.startswith("usage: specnorm scale run ")
+    monkeypatch.chdir(tmp_path)
+    found = program("scale", "run", "train")
+    assert found.returncode == 2
+    assert found.stderr.endswith("expected a checkout of specnorm, got none\n")
+
+
 def test_a_shell_completes_commands_and_options() -> None:
-    for words, count, expected in (("specnorm ", 1, ["modes", "summary"]), ("specnorm summary --js", 2, ["--json"])):
+    for words, count, expected in (
+        ("specnorm ", 1, ["modes", "scale", "summary"]),
+        ("specnorm summary --js", 2, ["--json"]),
+    ):
         found = CliRunner().invoke(
             __main__.main,
             prog_name="specnorm",

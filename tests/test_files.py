@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -436,3 +437,61 @@ def test_a_lock_that_cannot_be_made_is_a_resource_error(tmp_path: Path) -> None:
         message = r"cannot make a lock in .*b\.lock: got Is a directory"
         with pytest.raises(ResourceError, match=message), files.exclusive(tmp_path / "b.lock"):
             pass
+
+
+# --- files that were held to their digests before
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that were read for their digests."""
+    found: list[Path] = []
+    digest = files.sha256_file
+    monkeypatch.setattr(files, "sha256_file", lambda path: (found.append(path), digest(path))[1])
+    return found
+
+
+def aged(path: Path, data: bytes) -> str:
+    """A file that was written a while ago; returns its digest."""
+    path.write_bytes(data)
+    os.utime(path, (time.time() - 60, time.time() - 60))
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_a_file_is_read_once_for_its_digest_however_many_links_it_has(tmp_path: Path, read: list[Path]) -> None:
+    sha256 = aged(tmp_path / "a", b"data")
+    for _ in range(3):
+        files.check_file(tmp_path / "a", sha256, noted=tmp_path / "notes")
+    os.link(tmp_path / "a", tmp_path / "b")
+    (tmp_path / "c").symlink_to(tmp_path / "a")
+    for name in "bc":
+        files.check_file(tmp_path / name, sha256, noted=tmp_path / "notes")
+    assert len(read) == 1
+    with pytest.raises(IntegrityError, match="changed file"):
+        files.check_file(tmp_path / "a", "0" * 64, noted=tmp_path / "notes")
+
+
+def test_a_file_that_has_changed_is_read_again(tmp_path: Path, read: list[Path]) -> None:
+    sha256 = aged(tmp_path / "a", b"data")
+    files.check_file(tmp_path / "a", sha256, noted=tmp_path / "notes")
+    (tmp_path / "a").write_bytes(b"atad")
+    for _ in range(2):  # what was refused is not noted
+        with pytest.raises(IntegrityError, match="changed file"):
+            files.check_file(tmp_path / "a", sha256, noted=tmp_path / "notes")
+    assert len(read) == 3
+
+
+def test_a_file_that_was_written_this_moment_is_not_noted(tmp_path: Path, read: list[Path]) -> None:
+    """A second change within its time's resolution would not be seen."""
+    (tmp_path / "a").write_bytes(b"data")
+    for _ in range(2):
+        files.check_file(tmp_path / "a", hashlib.sha256(b"data").hexdigest(), noted=tmp_path / "notes")
+    assert len(read) == 2
+
+
+def test_notes_that_cannot_be_made_cost_the_second_reading_alone(tmp_path: Path, read: list[Path]) -> None:
+    sha256 = aged(tmp_path / "a", b"data")
+    (tmp_path / "notes").write_text("a file")
+    for _ in range(2):
+        files.check_file(tmp_path / "a", sha256, noted=tmp_path / "notes")
+    assert len(read) == 2

@@ -29,8 +29,12 @@ _Params = TypeVar("_Params", LinearParams, MelParams)
 
 
 def describe(params: LinearParams | MelParams) -> dict[str, Any]:
-    """What determines the numbers of a spectrogram, as JSON-like values to take a fingerprint of."""
-    return {"numerics_version": NUMERICS_VERSION, **params.model_dump(mode="json")}
+    """What determines the numbers of a spectrogram, as JSON-like values to take a fingerprint of.
+
+    Storage in float32 changes none, and goes without saying.
+    """
+    left_out = {"storage"} if params.storage == "float32" else set()
+    return {"numerics_version": NUMERICS_VERSION, **params.model_dump(mode="json", exclude=left_out)}
 
 
 class FrontEnd(torch.nn.Module):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -11,11 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
-from specnorm.comparison.metrics import METRICS
+from specnorm.comparison.metrics import METRICS, ratio
 from specnorm.errors import IntegrityError
 from specnorm.shards.store import Shards
-from specnorm.training.cells import METRICS_FILE, PREDICTIONS_FILE, PROBABILITY, StoredCell
-from specnorm.training.key import CellKey
+from specnorm.training.cells import PREDICTIONS_FILE, PROBABILITY, StoredCell
+from specnorm.training.key import METRICS_FILE, CellKey
+
+TOLD = 100  # classes of which every pair is told, however few clips it has
 
 _SHARED = ("dataset", "front_end", "model", "train")  # what must be equal in every cell of a fair comparison
 
@@ -55,21 +56,17 @@ def check(stored: list[StoredCell], shards: Shards) -> CellTables:
 def _confusion(cells: list[StoredCell], labels: list[str]) -> pd.DataFrame:
     """A row a mode, actual and predicted class: how many clips (over all seeds), and which share of the class.
 
-    There is no share, a NaN, of a class that no held-out fold has.
+    There is no share, a NaN, of a class that no held-out fold has. Of more than :data:`TOLD` classes there are only the
+    rows that some clip is in: nearly all of their squares are empty.
     """
-    rows = [
-        {
-            "norm": norm,
-            "actual": labels[actual],
-            "predicted": labels[predicted],
-            "clips": int(counts[actual, predicted]),
-            "share": counts[actual, predicted] / counts[actual].sum() if counts[actual].any() else math.nan,
-        }
-        for norm, counts in _counts(cells, len(labels)).items()
-        for actual in range(len(labels))
-        for predicted in range(len(labels))
-    ]
-    return pd.DataFrame(rows)
+    names, parts = np.asarray(labels, dtype=object), []
+    for norm, counts in _counts(cells, len(labels)).items():
+        shares = ratio(counts.astype(np.float64), np.broadcast_to(counts.sum(axis=1, keepdims=True), counts.shape))
+        chosen = np.ones_like(counts, np.bool_) if len(labels) <= TOLD else counts > 0
+        actual, predicted = np.nonzero(chosen)
+        columns = {"actual": names[actual], "predicted": names[predicted]}
+        parts.append(pd.DataFrame({"norm": norm, **columns, "clips": counts[chosen], "share": shares[chosen]}))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _counts(cells: list[StoredCell], classes: int) -> dict[str, NDArray[np.int64]]:

@@ -120,7 +120,7 @@ def take(shards: Shards, modes: Mapping[str, TrainedMode], held_out_fold: int, *
     rows = {fold: [places[index][1] for index in chosen if places[index][0] == fold] for fold in folds}
     names = [str(shards.of_fold(fold)["clip"].iloc[row]) for fold in folds for row in rows[fold]]
     levels = {
-        waveform: torch.from_numpy(np.concatenate([shards.load(waveform, fold)[rows[fold]] for fold in folds]))
+        waveform: torch.from_numpy(np.concatenate([shards.rows(waveform, fold, rows[fold]) for fold in folds]))
         for waveform in WAVEFORMS
     }
     return Inputs(names, levels, modes)

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from specnorm.training.scores import log_losses, right
 
 CALIBRATION_BINS = 15  # of equal width, over the probability of the predicted class
+
+_FLOOR_VALUES = 2**22  # drawn at a time
 
 _Float = NDArray[np.float64]
 _Int = NDArray[np.int64]
@@ -21,7 +24,7 @@ class Metric:
     """A figure that is a function of sums over clips.
 
     Args:
-        terms: what each clip adds, ``[clips, terms]``, from probabilities ``[clips, classes]`` and targets.
+        terms: what each clip adds, sparse ``[clips, terms]``, from probabilities ``[clips, classes]`` and targets.
         value: the figure ``[...]`` from sums ``[..., terms]``; NaN where nothing was drawn.
         biased: whether draws lie off the figure itself, because it is no mean: repeated clips raise a calibration error
             (it takes absolute values) and lower an F1 (a class's few clips get fewer).
@@ -29,14 +32,14 @@ class Metric:
             the larger, the fewer clips it is of.
     """
 
-    terms: Callable[[_Float, _Int], _Float]
+    terms: Callable[[_Float, _Int], sparse.csr_array]
     value: Callable[[_Float], _Float]
     biased: bool = False
     pooled: bool = False
 
     def of(self, probabilities: _Float, targets: _Int) -> float:
         """The figure of all the clips."""
-        return float(self.value(self.terms(probabilities, targets).sum(axis=0)))
+        return float(self.value(np.asarray(self.terms(probabilities, targets).sum(axis=0), np.float64)))
 
 
 def points(share: float) -> float:
@@ -78,8 +81,14 @@ def margin_shown(share: float) -> str:
     return f"{shown} point" if shown == "1" else f"{shown} points"
 
 
-def _with_count(values: _Float) -> _Float:
-    return np.stack([values, np.ones_like(values)], axis=1)
+def _with_count(values: _Float) -> sparse.csr_array:
+    return sparse.csr_array(np.stack([values, np.ones_like(values)], axis=1))
+
+
+def _placed(values: _Float, columns: _Int, width: int) -> sparse.csr_array:
+    """``[clips, width]`` with each clip's value in a column of its own, and none where that is none."""
+    own = np.flatnonzero(values)
+    return sparse.csr_array((values[own], (own, columns[own])), shape=(len(values), width))
 
 
 def ratio(over: _Float, under: _Float) -> _Float:
@@ -92,11 +101,12 @@ def _mean(sums: _Float) -> _Float:
     return ratio(sums[..., 0], sums[..., 1])
 
 
-def _f1_terms(probabilities: _Float, targets: _Int) -> _Float:
+def _f1_terms(probabilities: _Float, targets: _Int) -> sparse.csr_array:
     """Right, predicted and there: a column a class each."""
-    one_hot = np.eye(probabilities.shape[1])
-    there, predicted = one_hot[targets], one_hot[probabilities.argmax(axis=1)]
-    return np.concatenate([there * predicted, predicted, there], axis=1)
+    classes, ones = probabilities.shape[1], np.ones(len(targets))
+    predicted = _placed(ones, probabilities.argmax(axis=1), classes)
+    parts = [_placed(right(probabilities, targets), targets, classes), predicted, _placed(ones, targets, classes)]
+    return sparse.csr_array(sparse.hstack(parts))
 
 
 def _f1(sums: _Float) -> _Float:
@@ -111,11 +121,11 @@ def _f1(sums: _Float) -> _Float:
     return ratio((by_class * (there > 0)).sum(axis=-1), (there > 0).sum(axis=-1))
 
 
-def _calibration_terms(probabilities: _Float, targets: _Int) -> _Float:
+def _calibration_terms(probabilities: _Float, targets: _Int) -> sparse.csr_array:
     """Confidence less correctness, in the column of the confidence's bin; and the count."""
     confidence = probabilities.max(axis=1)
-    gap = np.eye(CALIBRATION_BINS)[_bins(confidence)] * (confidence - right(probabilities, targets))[:, None]
-    return np.concatenate([gap, np.ones((len(targets), 1))], axis=1)
+    gaps = _placed(confidence - right(probabilities, targets), _bins(confidence), CALIBRATION_BINS)
+    return sparse.csr_array(sparse.hstack([gaps, sparse.csr_array(np.ones((len(targets), 1)))]))
 
 
 def _bins(confidence: _Float) -> _Int:
@@ -138,14 +148,18 @@ def calibration_floor(probabilities: _Float, *, draws: int = 1000, seed: int = 0
     """
     confidence = probabilities.max(axis=1)
     bins = np.eye(CALIBRATION_BINS)[_bins(confidence)]
-    right = np.random.default_rng(seed).random((draws, len(confidence))) < confidence
-    gaps = (confidence - right) @ bins
-    return float(np.abs(gaps).sum(axis=1).mean() / len(confidence))
+    generator, rows = np.random.default_rng(seed), max(1, _FLOOR_VALUES // len(confidence))
+    gaps = [
+        (confidence - (generator.random((min(rows, draws - first), len(confidence))) < confidence)) @ bins
+        for first in range(0, draws, rows)
+    ]
+    return float(np.abs(np.concatenate(gaps)).sum(axis=1).mean() / len(confidence))
 
 
-def _recall_terms(probabilities: _Float, targets: _Int) -> _Float:
-    there = np.eye(probabilities.shape[1])[targets]
-    return np.concatenate([there * right(probabilities, targets)[:, None], there], axis=1)
+def _recall_terms(probabilities: _Float, targets: _Int) -> sparse.csr_array:
+    classes = probabilities.shape[1]
+    parts = [_placed(values, targets, classes) for values in (right(probabilities, targets), np.ones(len(targets)))]
+    return sparse.csr_array(sparse.hstack(parts))
 
 
 def _recall(sums: _Float) -> _Float:

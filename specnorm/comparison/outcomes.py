@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -48,8 +49,14 @@ class Outcomes:
 
     def right(self, mode: str) -> _Float:
         """Share of the seeds that get each clip right ``[clips]``."""
-        share: _Float = np.mean([right(each, self.targets) for each in self.probabilities[mode]], axis=0)
-        return share
+        return self._rights[mode]
+
+    @cached_property
+    def _rights(self) -> dict[str, _Float]:
+        return {
+            mode: np.mean([right(each, self.targets) for each in runs], axis=0)
+            for mode, runs in self.probabilities.items()
+        }
 
 
 def gather(stored: Sequence[StoredCell], shards: Shards) -> Outcomes:

@@ -7,44 +7,50 @@ not independent: they are swapped together. Seeds are no new clips: they are ave
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from specnorm.comparison.family import Pair
 from specnorm.comparison.outcomes import Outcomes
 
 DRAWS = 10_000
 DRAWS_A_PAIR = 400  # of a permutation test, or Holm's first level is out of its reach
 
-_BATCH = 500  # permutations at a time: bounds their memory
+_BATCH_VALUES = 2**22  # signs at a time: bounds their memory
+_ROUNDING = 1e-12  # of sums in another order, as a part of all that is summed
 _WHOLE = 1e-6  # how far sums may be from whole numbers, which they are where folds are equal
 
 _Float = NDArray[np.float64]
 
 
-def same_networks(outcomes: Outcomes, one: str, other: str, *, pairs: int = 1, seed: int = 0) -> float:
-    """p of a pair if the trained networks are taken as they are and only the recordings as a sample.
+def same_networks(outcomes: Outcomes, pairs: Sequence[Pair], *, declared: int = 1, seed: int = 0) -> list[float]:
+    """p of each pair if the trained networks are taken as they are and only the recordings as a sample.
 
-    Exact where folds have as many clips each, else from draws, which grow with the number of ``pairs``.
+    Exact where folds have as many clips each, else from draws, the same for all pairs, which grow with the number of
+    ``declared`` ones.
     """
-    by_clip = outcomes.right(one) - outcomes.right(other)
     folds, place, sizes = np.unique(outcomes.folds, return_inverse=True, return_counts=True)
-    if len(set(sizes.tolist())) == 1:
-        seeds = len(outcomes.probabilities[one])
-        return exact_p(_summed(outcomes, by_clip * seeds))
+    seeds = len(next(iter(outcomes.probabilities.values())))
+    exact = len(set(sizes.tolist())) == 1
     # A clip's part in the mean over cells: folds count alike, whatever their number of clips.
-    sums = _summed(outcomes, by_clip / (len(folds) * sizes[place]))
-    return permutation_p(sums, draws=max(DRAWS, DRAWS_A_PAIR * pairs), seed=seed)
+    weight = seeds if exact else 1 / (len(folds) * sizes[place])
+    modes = {mode: _summed(outcomes, outcomes.right(mode) * weight) for pair in pairs for mode in pair}
+    sums = [modes[one] - modes[other] for one, other in pairs]
+    if exact:
+        return [exact_p(each) for each in sums]
+    return permutation_ps(sums, draws=max(DRAWS, DRAWS_A_PAIR * declared), seed=seed)
 
 
 def by_class(outcomes: Outcomes, one: str, other: str) -> list[float]:
     """:func:`same_networks` within each class: 1 for a class without clips."""
     by_clip = (outcomes.right(one) - outcomes.right(other)) * len(outcomes.probabilities[one])
-    return [
-        exact_p(_summed(outcomes, np.where(outcomes.targets == target, by_clip, 0.0)))
-        for target in range(outcomes.classes)
-    ]
+    order = np.argsort(outcomes.targets, kind="stable")
+    ends = np.searchsorted(outcomes.targets[order], np.arange(outcomes.classes + 1))
+    clips = [order[first:end] for first, end in pairwise(ends)]
+    return [exact_p(_sums(outcomes.recordings[own], by_clip[own])) for own in clips]
 
 
 def over_folds(outcomes: Outcomes, one: str, other: str) -> float:
@@ -65,39 +71,49 @@ def exact_p(sums: _Float) -> float:
     whole = np.rint(np.abs(sums)).astype(np.int64)
     if np.abs(np.abs(sums) - whole).max(initial=0) > _WHOLE:
         raise ValueError("the exact distribution is that of whole differences")
-    whole = whole[whole > 0]  # swapping two equals changes nothing
-    if not len(whole):
-        return 1.0
+    steps, times = np.unique(whole[whole > 0], return_counts=True)  # swapping two equals changes nothing
     chances = np.ones(1)  # of the number of steps by which a sum of +1 and -1 times the terms lies above its least
-    for step in whole.tolist():
-        grown = np.zeros(len(chances) + step)
-        grown[: len(chances)] += chances / 2
-        grown[step:] += chances / 2
-        chances = grown
-    total, found = int(whole.sum()), abs(int(np.rint(sums.sum())))
-    reached = np.abs(2 * np.arange(len(chances)) - total) >= found
+    for step, count in zip(steps.tolist(), times.tolist(), strict=True):
+        of_step = np.zeros(step * count + 1)
+        of_step[::step] = stats.binom.pmf(np.arange(count + 1), count, 0.5)
+        chances = np.convolve(chances, of_step)
+    found = abs(int(np.rint(sums.sum())))
+    reached = np.abs(2 * np.arange(len(chances)) - (len(chances) - 1)) >= found
     return float(min(chances[reached].sum(), 1.0))
 
 
-def permutation_p(sums: _Float, *, draws: int = DRAWS, seed: int = 0) -> float:
-    """Two-sided p of paired differences ``[recordings]`` under swaps of the two modes, a recording at a time.
+def permutation_ps(sums: Sequence[_Float], *, draws: int = DRAWS, seed: int = 0) -> list[float]:
+    """Two-sided p of pairs' differences ``[recordings]`` under swaps of the two modes, a recording at a time.
 
-    ``sums`` are a recording's summed differences: swapping it turns its sign. All swaps are tried where they are no
-    more than ``draws``.
+    A pair's sums are a recording's summed differences: swapping it turns its sign. All swaps are tried where they are
+    no more than ``draws``; else every pair is swapped by the same draws, and the swap that was found counts as one.
     """
+    found = [_of_all_swaps(each, draws) for each in sums]
+    drawn = [place for place, p in enumerate(found) if p is None]
+    if drawn:
+        table = np.stack([sums[place] for place in drawn], axis=1)  # [recordings, pairs]
+        at_least = np.abs(table.sum(axis=0)) - _ROUNDING * np.abs(table).sum(axis=0)
+        generator, reached = np.random.default_rng(seed), np.zeros(len(drawn), np.int64)
+        batch = max(1, _BATCH_VALUES // len(table))
+        for first in range(0, draws, batch):
+            signs = 2.0 * generator.integers(0, 2, (min(batch, draws - first), len(table)), np.int8) - 1
+            reached += (np.abs(signs @ table) >= at_least).sum(axis=0)
+        for place, count in zip(drawn, reached.tolist(), strict=True):
+            found[place] = (count + 1) / (draws + 1)  # Phipson and Smyth 2010
+    return [1.0 if p is None else p for p in found]
+
+
+def _of_all_swaps(sums: _Float, most: int) -> float | None:
+    """p by all swaps, where they are no more than ``most``."""
     sums = sums[sums != 0]  # swapping two equals changes nothing
     if len(sums) < 2:
         return 1.0  # with one recording, either way round is as far from zero
-    found = stats.permutation_test(
-        (sums, np.zeros_like(sums)),
-        lambda a, b, axis: (a - b).sum(axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=draws,
-        batch=_BATCH,
-        rng=np.random.default_rng(seed),
-    )
-    return float(found.pvalue)
+    if 2 ** len(sums) > most:
+        return None
+    reached = np.zeros(1)
+    for each in sums:
+        reached = np.concatenate([reached + each, reached - each])
+    return float(np.mean(np.abs(reached) >= abs(sums.sum()) - _ROUNDING * np.abs(sums).sum()))
 
 
 def corrected_t(differences: Sequence[float], test_share: float) -> tuple[float, float]:
@@ -128,6 +144,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _summed(outcomes: Outcomes, by_clip: _Float) -> _Float:
-    sums = np.zeros(outcomes.recording_count)
-    np.add.at(sums, outcomes.recordings, by_clip)
-    return sums
+    return _sums(outcomes.recordings, by_clip)
+
+
+def _sums(recordings: NDArray[np.int64], by_clip: _Float) -> _Float:
+    return np.asarray(np.bincount(recordings, by_clip), np.float64)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from specnorm.comparison import family, significance
-from specnorm.comparison.bootstrap import DRAWS, LEVEL, Bootstrap, Interval
+from specnorm.comparison.bootstrap import LEVEL, Bootstrap, Interval, draws_for
 from specnorm.comparison.decision import Decision, decide
 from specnorm.comparison.metrics import METRICS, calibration_floor
 from specnorm.comparison.outcomes import Outcomes
@@ -55,7 +55,12 @@ class Verdict:
 
 
 def compare(
-    found: Outcomes, clips: pd.DataFrame, *, traits: Mapping[str, Traits], params: CompareParams, draws: int = DRAWS
+    found: Outcomes,
+    clips: pd.DataFrame,
+    *,
+    traits: Mapping[str, Traits],
+    params: CompareParams,
+    draws: int | None = None,
 ) -> Verdict:
     """Estimate, test, decide, and say it.
 
@@ -64,8 +69,9 @@ def compare(
         clips: from :func:`specnorm.comparison.outcomes.held_out_clips`.
         traits: of each mode.
         params: the baseline (where that mode was not compared, the simplest stands in), the margin, and how sure.
-        draws: of the bootstrap.
+        draws: of the bootstrap; as many as the recordings ask for where it is not given.
     """
+    draws = draws_for(found.recording_count) if draws is None else draws
     modes = {mode: traits[mode] for mode in found.probabilities}
     simplest = simplest_first(modes)
     baseline = params.baseline if params.baseline in modes else simplest[0]
@@ -127,6 +133,8 @@ def _pair_table(
     declared = [pair for pair, asked in pairs.items() if asked]
     p_values = {pair: variance.p(*pair) for pair in declared}
     adjusted = dict(zip(declared, significance.holm(list(p_values.values())), strict=True))
+    taken = significance.same_networks(found, list(pairs), declared=max(len(declared), 1))
+    same_networks = dict(zip(pairs, taken, strict=True))
     rows = []
     for pair in pairs:
         one, other = pair
@@ -158,7 +166,7 @@ def _pair_table(
                 "p_adjusted": finding.p_adjusted,
                 "distinguishable": finding.distinguishable,
                 "detectable": finding.detectable,
-                "p_same_networks": significance.same_networks(found, one, other, pairs=len(pairs)),
+                "p_same_networks": same_networks[pair],
                 "p_corrected_t": significance.over_folds(found, one, other),
                 "only_one_right": int(np.count_nonzero(right > wrong)),
                 "only_other_right": int(np.count_nonzero(right < wrong)),

@@ -118,6 +118,13 @@ class Params(Strict):
             raise relation("protocol.folds", f"folds from 1 to {folds}, the data set's", unknown)
         return self
 
+    @model_validator(mode="after")
+    def _moments_are_whole(self) -> Params:
+        if self.spectrogram.storage != "float32" and self.statistics.fraction < 1:
+            told = "1 where spectrogram.storage is float16: moments are taken of all frames before they are rounded"
+            raise relation("statistics.fraction", told, self.statistics.fraction)
+        return self
+
 
 def load(path: Path) -> Params:
     """Read and check a parameter file.

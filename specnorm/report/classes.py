@@ -32,6 +32,8 @@ def class_differences(classes: pd.DataFrame, families: Mapping[str, str], *, nar
 
 @drawn
 def _forest(classes: pd.DataFrame, families: Mapping[str, str], *, narrow: bool) -> Picture:
+    whole = classes
+    classes, some = matrices.most_different(classes)
     names, labels = list(dict.fromkeys(classes["norm"])), list(dict.fromkeys(classes["label"]))
     shades, places = colours(families), {label: place for place, label in enumerate(labels)}
     figure = Figure(figsize=(width(narrow=narrow), 1.1 + 0.2 * len(labels)))
@@ -46,7 +48,7 @@ def _forest(classes: pd.DataFrame, families: Mapping[str, str], *, narrow: bool)
     panels[0].set_ylim(len(labels) - 0.3, -0.7)
     said = f"clips of the class that are right, less {classes['baseline'].iloc[0]} (points)"
     figure.supxlabel(wrapped(figure, said, 13), fontsize=9, color=INK)
-    return Picture(figure, matrices.class_title(classes), matrices.class_alt(classes))
+    return Picture(figure, matrices.class_title(whole) + some, matrices.class_alt(whole))
 
 
 def _mark(axes: Axes, place: int, row: Mapping[Any, Any], shade: str) -> None:

@@ -19,9 +19,20 @@ def most_confused(confusion: pd.DataFrame) -> pd.DataFrame:
         ``least_mode`` and ``most_mode``, the first of those. No pair that no mode confuses.
     """
     wrong = confusion[(confusion["actual"] != confusion["predicted"]) & confusion["share"].notna()]
-    pairs = wrong.groupby(["actual", "predicted"], sort=False)
-    found = pairs["share"].agg(mean="mean", least="min", most="max").join(pairs["clips"].sum())
-    for name, place in (("least_mode", pairs["share"].idxmin()), ("most_mode", pairs["share"].idxmax())):
-        found[name] = confusion.loc[place, "norm"].to_numpy()
-    most = found[found["mean"] > 0].sort_values("mean", ascending=False, kind="stable").head(MOST)
-    return pd.DataFrame(most.reset_index())
+    keys, modes = ["actual", "predicted"], list(dict.fromkeys(confusion["norm"]))
+    mean = wrong.groupby(keys, sort=False)["share"].sum() / len(modes)  # a mode without the pair has none of it
+    most = mean[mean > 0].sort_values(ascending=False, kind="stable").head(MOST).rename("mean")
+    own = wrong.set_index(keys).loc[lambda rows: rows.index.isin(most.index)].reset_index()
+    shares = own.pivot_table(index=keys, columns="norm", values="share", sort=False).reindex(columns=modes).fillna(0)
+    shares = shares.reindex(most.index)
+    return pd.DataFrame(
+        most.to_frame()
+        .assign(
+            least=shares.min(axis=1),
+            most=shares.max(axis=1),
+            clips=own.groupby(keys)["clips"].sum(),
+            least_mode=shares.idxmin(axis=1),
+            most_mode=shares.idxmax(axis=1),
+        )
+        .reset_index()
+    )

@@ -12,10 +12,11 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from specnorm.report.picture import Picture, hover, listed
-from specnorm.report.style import BETTER, INK, NARROW, PAPER, WORSE, drawn, short, width
+from specnorm.report.style import BETTER, GRID, INK, NARROW, PAPER, WORSE, drawn, short, width
 
 _NUMBERED = 12  # classes up to which the shares are written in, and one size of picture is enough
 _READABLE = 20  # classes that a narrow picture can name
+_DRAWN, _SOME = 100, 40  # classes that a wide one can, and how many of more it has
 _SEEN = 0.005  # of a class: smaller shares, which would be written as 0 %, are left out
 _SAID = 40  # letters of a label in a sentence
 _CURVE = 0.6  # opacity is this power of a share, so that a few per cent are seen
@@ -30,7 +31,7 @@ def is_one_size(labels: Sequence[str]) -> bool:
 def confusion(table: pd.DataFrame, mode: str, labels: list[str], *, narrow: bool = False) -> Picture:
     """One mode's confusion matrix, each row in per cent of its class.
 
-    Of many classes a narrow picture has those that are confused the most.
+    Of many classes a narrow picture, and of very many a wide one, has those that are confused the most.
 
     Args:
         table: a row a mode, actual and predicted class with ``norm``, ``actual``, ``predicted``, ``share`` (0 to 1).
@@ -107,6 +108,8 @@ def classes(table: pd.DataFrame, *, narrow: bool = False) -> Picture:
             ``marked``; a dot is on the squares of those that are marked.
         narrow: whether for a phone.
     """
+    whole = table
+    table, some = most_different(table)
     modes, labels = list(dict.fromkeys(table["norm"])), list(dict.fromkeys(table["label"]))
     across, down = {name: place for place, name in enumerate(modes)}, {name: place for place, name in enumerate(labels)}
     figure = Figure(figsize=(width(narrow=narrow), 1.5 + 0.17 * len(labels)))
@@ -122,7 +125,21 @@ def classes(table: pd.DataFrame, *, narrow: bool = False) -> Picture:
         if cell["marked"]:
             hover(axes.plot(column, row, "o", color=INK, markersize=3.5)[0], said)
     _label(axes, labels, modes, size=7.5)
-    return Picture(figure, class_title(table), class_alt(table))
+    return Picture(figure, class_title(whole) + some, class_alt(whole))
+
+
+def most_different(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The rows of the classes to draw, and what a title says of it: of very many classes those that differ the most.
+
+    Args:
+        table: a row a mode and class with ``label``, ``difference`` and ``marked``.
+    """
+    labels = list(dict.fromkeys(table["label"]))
+    if len(labels) <= _DRAWN:
+        return table, ""
+    by_class = table.assign(size=table["difference"].abs()).groupby("label")[["marked", "size"]].max()
+    chosen = by_class.sort_values(["marked", "size"], ascending=False, kind="stable").index[:_SOME]
+    return table[table["label"].isin(chosen)], f": the {_SOME} of {len(labels)} classes that differ the most"
 
 
 def class_title(table: pd.DataFrame) -> str:
@@ -154,7 +171,7 @@ def _most(values: NDArray[np.float64], *, narrow: bool) -> list[int]:
     """Which classes to draw, in their order: those with the most beside the diagonal, where all cannot be named."""
     beside = np.abs(values - np.diag(np.diag(values)))
     weight = beside.sum(axis=0) + beside.sum(axis=1)
-    most = _READABLE if narrow else len(values)
+    most = _READABLE if narrow else len(values) if len(values) <= _DRAWN else _SOME
     return sorted(np.argsort(-weight, kind="stable")[:most].tolist())
 
 
@@ -178,18 +195,20 @@ def _label(axes: Axes, rows: list[str], columns: list[str], *, size: float) -> N
     axes.set_yticks(range(len(rows)), [short(label) for label in rows], fontsize=size)
     axes.set_xlim(-0.5, len(columns) - 0.5)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
-    axes.tick_params(which="both", length=0)
+    axes.tick_params(length=0)
     axes.grid(visible=False)
-    axes.grid(visible=True, which="minor", linewidth=0.4)
     axes.spines[:].set_visible(False)
+    # Two artists, where a minor tick for each line would be hundreds.
+    across, down = np.arange(len(columns) + 1) - 0.5, np.arange(len(rows) + 1) - 0.5
+    for lines in (axes.vlines(across, down[0], down[-1]), axes.hlines(down, across[0], across[-1])):
+        lines.set(color=GRID, linewidth=0.4, zorder=0, in_layout=False)
 
 
 def _square(axes: Axes, row: int, column: int, colour: str, strength: float, said: str) -> None:
     alpha = round(max(0.06, min(1.0, strength) ** _CURVE), 2)
     square = Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, facecolor=colour, alpha=alpha, linewidth=0)
     square.set_clip_on(False)
+    square.set_in_layout(False)  # it lies within the axes: asking each of thousands takes longer than drawing them
     axes.add_artist(square)
     hover(square, said)
 

@@ -45,7 +45,7 @@ def code(mode: NormParams, front_end: LinearParams | MelParams) -> str:
 
 
 def _settings(front_end: LinearParams | MelParams) -> str:
-    values = front_end.model_dump(mode="json", exclude={"transform"})
+    values = front_end.model_dump(mode="json", exclude={"transform", "storage"})
     known = inspect.signature(getattr(FrontEnd, front_end.transform)).parameters
     defaults = {name: known[name].default for name in values}
     if defaults["win_length"] is None:  # as long as the transform

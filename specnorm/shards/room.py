@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from itertools import count, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 from specnorm.errors import ResourceError
 from specnorm.memory import free_bytes
-from specnorm.params import WAVEFORMS, LinearParams, MelParams
+from specnorm.params import WAVEFORMS, LinearParams, MelParams, Waveform
 from specnorm.shards.store import shard_name
 
 AHEAD = 4  # clips in flight a worker: enough to keep it busy, few enough to bound memory
@@ -83,10 +84,10 @@ def check_disk(params: LinearParams | MelParams, clips: Mapping[int, int], folde
         ResourceError: there is not enough space; the message names both figures.
     """
     needed = most = 0
-    for fold, count in clips.items():
-        needed += len(WAVEFORMS) * count * params.bins * params.frames * _FLOAT
+    for fold, number in clips.items():
+        needed += len(WAVEFORMS) * number * params.stored_bytes
         most = max(most, needed)  # an old shard is given up when the new one is whole
-        needed -= sum(_size(folder / shard_name(waveform, fold)) for waveform in WAVEFORMS)
+        needed -= sum(_size(folder, waveform, fold) for waveform in WAVEFORMS)
     free = shutil.disk_usage(next(place for place in (folder, *folder.absolute().parents) if place.exists())).free
     if most > free:
         raise ResourceError(
@@ -98,8 +99,9 @@ def check_disk(params: LinearParams | MelParams, clips: Mapping[int, int], folde
         )
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
+def _size(folder: Path, waveform: Waveform, fold: int) -> int:
+    paths = takewhile(Path.is_file, (folder / shard_name(waveform, fold, part) for part in count()))
+    return sum(path.stat().st_size for path in paths)
 
 
 def _told(count: int) -> str:

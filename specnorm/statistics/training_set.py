@@ -6,7 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from specnorm.errors import DataError, IntegrityError
 from specnorm.files import fingerprint, write_sealed
 from specnorm.params import WAVEFORMS, StatisticsParams, Waveform
 from specnorm.refusal import typed
-from specnorm.shards.store import Shards, shard_name
-from specnorm.statistics import columns
+from specnorm.shards.store import MOMENTS, Shards, Spectrograms, shard_name
+from specnorm.statistics import columns, part
 from specnorm.statistics.moments import Moments, merged
 from specnorm.statistics.provenance import Provenance, clips_digest, training_clips
 
@@ -49,6 +49,8 @@ class TrainingStatistics:
 def fold_moments(shards: Shards, waveform: Waveform, fold: int, params: StatisticsParams) -> Moments:
     """Moments per bin of one fold, one clip at a time; reads nothing outside the fold.
 
+    Of shards that were rounded they are those of the values before, taken when these were there (and of all frames).
+
     With ``fraction`` below 1 they are estimated from that share of the frames of every clip, drawn without
     replacement. Frames of all clips say more than all frames of some clips, because clips differ in level by tens of
     decibels and neighbouring frames hardly do.
@@ -57,19 +59,22 @@ def fold_moments(shards: Shards, waveform: Waveform, fold: int, params: Statisti
         IntegrityError: a value is not finite; the message names the clip and the bin.
         DataError: the data set has no such fold.
     """
+    stored = shards.moments(waveform, fold)
+    if stored is not None:
+        return merged([part.read(each, where=shards.folder / MOMENTS) for each in stored])
     floor_db = float(10 * np.log10(shards.manifest["front_end"]["amin"]))
     names = shards.of_fold(fold)["clip"]
-    loaded = shards.load(waveform, fold)  # [clips, 1, bins, frames]
-    frames = loaded.shape[-1]
+    parts = shards.parts(waveform, fold)  # [clips, 1, bins, frames] each
+    bins, frames = parts[0].shape[-2:]
     chosen = max(1, round(params.fraction * frames)) if params.fraction < 1 else frames
-    scratch = np.empty((loaded.shape[-2], chosen))
-    finite = np.empty(loaded.shape[-2:], np.bool_)
-    parts = []
-    for row, spectrogram in enumerate(loaded):
+    scratch = np.empty((bins, chosen))
+    finite = np.empty((bins, frames), np.bool_)
+    found: Moments | None = None
+    for row, spectrogram in enumerate(chain.from_iterable(parts)):
         values = np.asarray(spectrogram[0])  # [bins, frames]
         if not np.isfinite(values, out=finite).all():
             frequency_bin, frame = np.argwhere(~finite)[0]
-            place = shards.folder / shard_name(waveform, fold)
+            place = shards.folder / shard_name(waveform, fold, _part_of(parts, row))
             raise IntegrityError(
                 "a value is not finite",
                 where=f"{place}, clip {names[row]}, bin {frequency_bin}, frame {frame}",
@@ -78,8 +83,10 @@ def fold_moments(shards: Shards, waveform: Waveform, fold: int, params: Statisti
         if chosen < frames:
             generator = np.random.default_rng([params.seed, fold, row])
             values = values[:, np.sort(generator.choice(frames, chosen, replace=False))]
-        parts.append(Moments.of(values, floor_db, scratch=scratch))
-    return merged(parts)
+        own = Moments.of(values, floor_db, scratch=scratch)
+        found = own if found is None else found.merge(own)  # in the order of the rows, which decides the last bits
+    assert found is not None
+    return found
 
 
 def all_moments(
@@ -159,6 +166,10 @@ def read(path: Path) -> TrainingStatistics:
         raise IntegrityError("damaged statistics", where=path, got=repr(error)) from error
     columns.check_possible(bins, frequencies, path)
     return TrainingStatistics(provenance, bins, frequencies)
+
+
+def _part_of(parts: list[Spectrograms], row: int) -> int:
+    return int(np.searchsorted(np.cumsum([len(part) for part in parts]), row, side="right"))
 
 
 def _document(statistics: TrainingStatistics) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from specnorm.training.cells import METRICS_FILE, StoredCell
+from specnorm.training.cells import StoredCell
+from specnorm.training.key import METRICS_FILE
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,11 @@ _AHEAD = 2  # batches read before they are used: one hides the reading, a second
 class Clips:
     """Clips with their targets ``[clips]`` (int64) and names.
 
-    The spectrograms (float32, dB) are a sequence of arrays ``[some clips, 1, bins, frames]``, one after the other:
-    memory-mapped shards stay on the disk until a batch is made of them.
+    The spectrograms (dB; batches are float32, whatever the type on the disk) are a sequence of arrays
+    ``[some clips, 1, bins, frames]``, one after the other: memory-mapped shards stay on the disk until a batch is made.
     """
 
-    parts: tuple[NDArray[np.float32], ...]
+    parts: tuple[NDArray[np.floating], ...]
     targets: Tensor
     names: list[str]
 
@@ -42,8 +42,8 @@ class Clips:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all spectrograms."""
-        return sum(part.nbytes for part in self.parts)
+        """Bytes of all spectrograms as they are held: float32."""
+        return sum(4 * part.size for part in self.parts)
 
 
 class Batches(Protocol):

@@ -22,15 +22,12 @@ from specnorm.refusal import typed
 from specnorm.shards.parquet import Kind, check_columns, read_table
 from specnorm.shards.store import Shards
 from specnorm.training.batches import Clips
-from specnorm.training.key import CellKey
+from specnorm.training.key import FORMAT, METRICS_FILE, RUN_FILE, CellKey
 from specnorm.training.loop import Result, score
 
-FORMAT = 1
 MODEL_FILE = "model.safetensors"
 HISTORY_FILE = "history.csv"
 PREDICTIONS_FILE = "predictions.parquet"
-METRICS_FILE = "metrics.json"
-RUN_FILE = "run.json"
 PROBABILITY = "probability_"  # a column a class: probability_0, probability_1, ... in the order of the targets
 
 _HISTORY: dict[str, Kind] = {
@@ -68,7 +65,7 @@ def clips_of(shards: Shards, waveform: Waveform, folds: list[int]) -> Clips:
     """The clips of some folds, memory-mapped, in the order of the folds and of their rows."""
     tables = pd.concat([shards.of_fold(fold) for fold in folds], ignore_index=True)
     return Clips(
-        tuple(shards.load(waveform, fold) for fold in folds),
+        tuple(part for fold in folds for part in shards.parts(waveform, fold)),
         torch.from_numpy(tables["target"].to_numpy(np.int64, copy=True)),
         [str(name) for name in tables["clip"]],
     )

@@ -1,9 +1,13 @@
-"""Which cell: what every file, folder and message of a training run calls it by."""
+"""Which cell: what every file, folder and message of a training run calls it by, and the files that tell of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+FORMAT = 1
+METRICS_FILE = "metrics.json"  # what it scored, and what it was computed from
+RUN_FILE = "run.json"  # how it was run
 
 
 @dataclass(frozen=True, order=True)

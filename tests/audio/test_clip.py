@@ -56,7 +56,7 @@ def assert_as_in_the_shards(files: list[Path], front: FrontEnd, folder: Path) ->
             path = next(path for path in files if path.name == name)
             for waveform in ("raw", "standardized"):
                 spectrogram = front(load_clip(path, front, standardized=waveform == "standardized"))
-                assert spectrogram.numpy().tobytes() == shards.load(waveform, fold)[row].tobytes(), (name, waveform)
+                assert spectrogram.numpy().tobytes() == shards.parts(waveform, fold)[0][row].tobytes(), (name, waveform)
 
 
 @pytest.mark.usefixtures("one_thread")

@@ -22,7 +22,8 @@ from specnorm.errors import IntegrityError
 from specnorm.files import sha256_file
 from specnorm.normalization import fitted
 from specnorm.params import LinearParams, MelParams, ModelParams, NormParams, StatisticsParams, TrainParams
-from specnorm.shards.store import Shards, open_shards, write_fold, write_index
+from specnorm.shards.store import Shards, open_shards
+from specnorm.shards.writer import write_index, write_part
 from specnorm.statistics import training_set
 from specnorm.training import cells, loop, model
 from specnorm.training.cells import StoredCell
@@ -101,7 +102,7 @@ def write_shards(folder: Path, front_end: LinearParams | MelParams) -> tuple[Sha
             for row in range(PER_FOLD)
         ]
         rows = [{name: module(torch.from_numpy(wave)).numpy() for name, wave in each.items()} for each in variants]
-        entries |= write_fold(folder, fold, PER_FOLD, front_end.bins, front_end.frames, rows)
+        entries |= write_part(folder, fold, PER_FOLD, front_end.bins, front_end.frames, rows)
         raw[fold] = torch.from_numpy(np.stack([each["raw"] for each in variants]))
     table = pd.DataFrame(
         [

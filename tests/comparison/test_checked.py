@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from specnorm.comparison import checked
 from specnorm.comparison.checked import CellTables
+from specnorm.report.confusions import most_confused
 from specnorm.shards.store import Shards
 from specnorm.training.cells import StoredCell
 from tests import made_up
@@ -75,6 +77,16 @@ def test_confusions_count_every_clip_of_every_fold(compared: CellTables, stored:
         table = own.pivot_table(index="actual", columns="predicted", values="clips").to_numpy()
         np.testing.assert_array_equal(table, confusion_matrix(targets, predicted))
         np.testing.assert_allclose(own.groupby("actual")["share"].sum(), 1.0, rtol=1e-12)
+
+
+def test_of_very_many_classes_only_pairs_that_some_clip_is_in_are_told(
+    stored: list[StoredCell], shards: Shards, compared: CellTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checked, "TOLD", 2)
+    few, every = checked.check(stored, shards).confusion, compared.confusion
+    pd.testing.assert_frame_equal(few, every[every["clips"] > 0].reset_index(drop=True))
+    assert len(few) < len(every)
+    pd.testing.assert_frame_equal(most_confused(few), most_confused(every))
 
 
 def test_seeds_are_counted_together_in_confusions(tmp_path: Path, shards: Shards) -> None:

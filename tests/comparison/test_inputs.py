@@ -110,7 +110,7 @@ def test_levels_are_those_of_the_named_clips(taken: Inputs, shards: Shards) -> N
     for waveform, levels in taken.levels.items():
         assert levels.dtype == torch.float32
         for level, clip in zip(levels, taken.clips, strict=True):
-            stored = shards.load(waveform, int(rows.loc[clip, "fold"]))[int(rows.loc[clip, "row"])]
+            stored = shards.rows(waveform, int(rows.loc[clip, "fold"]), [int(rows.loc[clip, "row"])])[0]
             np.testing.assert_array_equal(level.numpy(), stored)
 
 

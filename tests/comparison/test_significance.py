@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from itertools import pairwise, product
+from itertools import combinations, pairwise, product
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ from sklearn.metrics import f1_score, log_loss
 from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold
 from sklearn.svm import SVC
 
-from specnorm.comparison import significance
-from specnorm.comparison.bootstrap import Bootstrap, Interval, bca
+from specnorm.comparison import bootstrap, significance
+from specnorm.comparison.bootstrap import Bootstrap, Interval, bca, drawn
 from specnorm.comparison.metrics import METRICS, calibration_floor
 from specnorm.comparison.outcomes import Outcomes
 
@@ -58,6 +58,10 @@ def difference(outcomes: Outcomes, one: str, other: str, *, draws: int = 400) ->
     return Bootstrap(outcomes, draws=draws).difference(one, other, "accuracy")
 
 
+def same_networks(outcomes: Outcomes, one: str, other: str, *, declared: int = 1) -> float:
+    return significance.same_networks(outcomes, [(one, other)], declared=declared)[0]
+
+
 @pytest.fixture
 def outcomes() -> Outcomes:
     generator = np.random.default_rng(3)
@@ -94,7 +98,7 @@ def test_a_seed_told_twice_is_no_new_evidence(outcomes: Outcomes) -> None:
     doubled = dataclasses.replace(outcomes, probabilities=twice)
     one, two = (difference(each, "global", "none") for each in (outcomes, doubled))
     assert vars(one) == pytest.approx(vars(two), rel=1e-9)
-    p_values = [significance.same_networks(each, "global", "none") for each in (outcomes, doubled)]
+    p_values = [same_networks(each, "global", "none") for each in (outcomes, doubled)]
     assert p_values[0] == pytest.approx(p_values[1], rel=1e-9)
 
 
@@ -125,14 +129,14 @@ def test_the_intervals_of_every_metric_cover_its_expectation() -> None:
     """What folds of this size give on average; that of the calibration error is far above that of endless folds."""
     generator = np.random.default_rng(4)
     runs, covered, corrected = 200, dict.fromkeys(METRICS, 0), 0
-    many = [Bootstrap(confident(generator), draws=2) for _ in range(800)]
+    many = [Bootstrap(confident(generator), draws=2) for _ in range(400)]
     truth = {metric: np.mean([each.by_cell("mode", metric).mean() for each in many]) for metric in METRICS}
     for _ in range(runs):
         bootstrap = Bootstrap(confident(generator), draws=300)
         for metric, expected in truth.items():
             found = bootstrap.estimate("mode", metric)
             covered[metric] += found.low <= expected <= found.high
-        cells = bootstrap._of("mode", "f1_macro")
+        cells = bootstrap._figures["mode", "f1_macro"]
         low, high = bca(cells.point.mean(), cells.drawn, cells.left_out)
         corrected += low <= truth["f1_macro"] <= high
     # 200 runs at 95 %: 190 with a deviation of 3.1; a bootstrap of 100 recordings is a little short. The spread of
@@ -147,8 +151,8 @@ def test_a_null_with_clustered_clips_rejects_as_often_as_it_says_and_clip_by_cli
     generator = np.random.default_rng(1)
     runs = 200
     nulls = [simulated(generator, 0.0, recordings=40, clips=8, spread=0.6) for _ in range(runs)]
-    rejected = sum(significance.same_networks(each, "other", "one") < 0.05 for each in nulls)
-    fooled = sum(significance.same_networks(unclustered(each), "other", "one") < 0.05 for each in nulls)
+    rejected = sum(same_networks(each, "other", "one") < 0.05 for each in nulls)
+    fooled = sum(same_networks(unclustered(each), "other", "one") < 0.05 for each in nulls)
     # Binomial, 200 runs at 5 %: within 2 to 20 in all but one of a thousand.
     assert stats.binom.ppf(0.0005, runs, 0.05) <= rejected <= stats.binom.ppf(0.9995, runs, 0.05)
     assert fooled > 2 * stats.binom.ppf(0.9995, runs, 0.05)
@@ -163,7 +167,7 @@ def test_clips_of_their_own_give_mcnemars_exact_test(won: int, lost: int) -> Non
 def test_darwins_plants() -> None:
     """Fisher (1935, section 21): of the 2^15 ways to sign Darwin's differences, 1726 are as far from zero."""
     plants = np.array([49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48], np.float64)
-    assert significance.permutation_p(plants, draws=2**15, seed=0) == pytest.approx(1726 / 2**15, rel=1e-12)
+    assert significance.permutation_ps([plants], draws=2**15)[0] == pytest.approx(1726 / 2**15, rel=1e-12)
     assert significance.exact_p(plants) == pytest.approx(1726 / 2**15, rel=1e-12)
 
 
@@ -171,7 +175,9 @@ def test_the_exact_law_is_that_of_all_swaps() -> None:
     generator = np.random.default_rng(8)
     for _ in range(20):
         sums = generator.integers(-5, 6, 12).astype(float)
-        assert significance.exact_p(sums) == pytest.approx(significance.permutation_p(sums, draws=2**12), rel=1e-9)
+        assert significance.exact_p(sums) == pytest.approx(
+            significance.permutation_ps([sums], draws=2**12)[0], rel=1e-9
+        )
 
 
 def test_only_whole_differences_have_an_exact_law() -> None:
@@ -183,9 +189,9 @@ def test_folds_of_one_size_are_exact_and_others_drawn_often_enough(outcomes: Out
     """Two seeds: a clip's difference is a whole number of runs."""
     by_clip = 2 * (outcomes.right("global") - outcomes.right("none"))
     sums = np.bincount(outcomes.recordings, by_clip)
-    assert significance.same_networks(outcomes, "global", "none") == significance.exact_p(sums)
+    assert same_networks(outcomes, "global", "none") == significance.exact_p(sums)
     uneven = dataclasses.replace(outcomes, folds=np.where(np.arange(120) < 8, 1, outcomes.folds))
-    assert significance.same_networks(uneven, "global", "none", pairs=300) > 0
+    assert same_networks(uneven, "global", "none", declared=300) > 0
 
 
 def test_the_corrected_t_test_is_the_published_one() -> None:
@@ -213,7 +219,7 @@ def test_modes_that_agree_on_every_clip_are_no_error(outcomes: Outcomes) -> None
     alike = dataclasses.replace(outcomes, probabilities=same)
     found = difference(alike, "global", "none")
     assert (found.value, found.low, found.high) == (0, 0, 0)
-    assert significance.same_networks(alike, "global", "none") == 1
+    assert same_networks(alike, "global", "none") == 1
     assert significance.over_folds(alike, "global", "none") == 1
 
 
@@ -221,9 +227,9 @@ def test_modes_that_agree_on_every_clip_are_no_error(outcomes: Outcomes) -> None
 def test_a_draw_is_the_metric_of_the_drawn_recordings_clips(outcomes: Outcomes, metric: str) -> None:
     bootstrap = Bootstrap(outcomes, draws=40)
     count = outcomes.recording_count
-    weights = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), 40)  # as the bootstrap draws
-    cells = bootstrap._of("global", metric)
-    draws = [_by_hand(outcomes, "global", metric, np.repeat(np.arange(count), row)) for row in weights]
+    (weights,) = drawn(count, draws=40, seed=0)
+    cells = bootstrap._figures["global", metric]
+    draws = [_by_hand(outcomes, "global", metric, np.repeat(np.arange(count), row.astype(int))) for row in weights.T]
     np.testing.assert_allclose(cells.drawn, draws, rtol=0, atol=1e-9)  # sums in another order
     left_out = [_by_hand(outcomes, "global", metric, np.delete(np.arange(count), index)) for index in range(count)]
     np.testing.assert_allclose(cells.left_out, left_out, rtol=0, atol=1e-9)
@@ -280,14 +286,49 @@ def test_folds_count_alike_whatever_their_size() -> None:
     rows = {"one": np.ones((1, 10), bool), "other": (folds == 1)[None]}
     uneven = dataclasses.replace(made(rows, clips_a_recording=1), folds=folds)
     assert difference(uneven, "one", "other", draws=200).value == pytest.approx(0.5)
-    assert significance.same_networks(uneven, "one", "other") == 0.5  # two clips differ: both one way in 2 of 4 swaps
+    assert same_networks(uneven, "one", "other") == 0.5  # two clips differ: both one way in 2 of 4 swaps
+
+
+def test_draws_come_in_batches_that_bound_memory_and_are_draws_with_replacement(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bootstrap, "_BATCH_VALUES", 50 * 64)
+    batches = list(drawn(50, draws=2000, seed=3))
+    assert max(batch.size for batch in batches) <= 50 * 64
+    counts = np.concatenate(batches, axis=1)
+    assert counts.shape == (50, 2000)
+    assert (counts.sum(axis=0) == 50).all()
+    assert counts.var() == pytest.approx(1 - 1 / 50, rel=0.02)  # of a multinomial; its own error is 0.6 %
+    assert abs(counts.mean(axis=1) - 1).max() < 0.1
+
+
+@pytest.mark.parametrize("modes", [2, 6])
+def test_the_work_grows_with_modes_and_not_with_their_pairs(modes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draws are weighed once a mode, and the swaps of unequal folds drawn once for all pairs."""
+    weighed, asked = [], []
+    weigh, rng = bootstrap._Figure.weigh, np.random.default_rng
+    monkeypatch.setattr(bootstrap._Figure, "weigh", lambda self, batch: (weighed.append(1), weigh(self, batch)))
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: asked.append(seed) or rng(seed))
+    generator = rng(3)
+    names = [f"mode{place}" for place in range(modes)]
+    found = made({name: generator.random((1, 120)) < 0.6 for name in names})
+    uneven = dataclasses.replace(found, folds=np.where(np.arange(120) < 8, 1, found.folds))
+    asked.clear()
+    figures = Bootstrap(uneven, draws=100)
+    for one, other in combinations(names, 2):
+        for metric in METRICS:
+            figures.difference(one, other, metric)
+        figures.by_class(one, other)
+    significance.same_networks(uneven, list(combinations(names, 2)))
+    assert len(weighed) == modes * (len(METRICS) + 1)
+    assert len(asked) == 2
 
 
 def test_one_recording_is_no_evidence(outcomes: Outcomes) -> None:
     alone = dataclasses.replace(outcomes, recordings=np.zeros(120, np.int64))
     found = difference(alone, "global", "none")
     assert found.low == found.value == found.high
-    assert significance.same_networks(alone, "global", "none") == 1
+    assert same_networks(alone, "global", "none") == 1
 
 
 def test_intervals_of_shares_stay_shares() -> None:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from specnorm.datasets.table import labels_of
 from specnorm.errors import DataError, IntegrityError
 from specnorm.params.dataset import FolderParams
 from tests.datasets.layouts import csv_bytes, csv_params, folder_params, write_folder, write_zip
+from tests.faults.bad_wav import wav
 
 DIGITS = Path(__file__).parents[3] / "shared/data/spoken-digits.zip"
 PETS = {f"{label}/{speaker}_{n}.wav": b"audio" for label in ("dog", "cat") for speaker in "abcd" for n in range(4)}
@@ -199,3 +201,20 @@ def test_spoken_digits_in_class_folders(tmp_path: Path) -> None:
     lengths = info["lengths"]
     assert (lengths["known"], lengths["unknown"]) == (300, 0)
     assert 0.1 < lengths["seconds"]["min"] < lengths["seconds"]["median"] < lengths["clip_seconds"] < 1
+
+
+def test_no_file_of_a_folder_is_opened_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 100,000 files every further look takes as long as the first; what is asked later is asked of the archive."""
+    place = write_folder(tmp_path / "pets", {name: wav(bytes(3200)) for name in PETS})
+    opened: Counter[Path] = Counter()
+    path_open = Path.open
+
+    def counting(path: Path, *words: Any, **named: Any) -> Any:
+        if path.is_relative_to(place):
+            opened[path] += 1
+        return path_open(path, *words, **named)
+
+    monkeypatch.setattr(Path, "open", counting)
+    acquire(folder_params(source="pets"), tmp_path / "out", root=tmp_path, cache=tmp_path / "cache", progress=False)
+    assert len(opened) == len(PETS)
+    assert set(opened.values()) == {1}

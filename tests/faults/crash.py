@@ -28,13 +28,13 @@ STEPS = [
     ("os", "link"),
     ("pathlib.Path", "replace"),
     ("pathlib.Path", "unlink"),
-    ("specnorm.shards.store.ShardWriter", "append"),
+    ("specnorm.shards.writer.ShardWriter", "append"),
     ("zipfile.ZipFile", "writestr"),
 ]
 PACKING = ("zipfile._ZipWriteFile", "write")  # a chunk of a file that is packed; below ``writestr`` one too many
 # What a stage needs only when it is at work: imported once, before the forks.
 _AT_WORK = ("specnorm.datasets.synthetic", "pyarrow.parquet", "scipy.signal", "pandas.io.parquet")
-_WRITERS = ("specnorm.files", "specnorm.shards.store", "specnorm.datasets.synthetic", "specnorm.datasets.acquire")
+_WRITERS = ("specnorm.files", "specnorm.shards.writer", "specnorm.datasets.synthetic", "specnorm.datasets.acquire")
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def _data_set(place: Path) -> str:
 
 def _shards(place: Path) -> str:
     found = open_shards(place)
-    levels = [found.load(waveform, fold).tobytes() for waveform in WAVEFORMS for fold in found.folds]
+    levels = [found.parts(waveform, fold)[0].tobytes() for waveform in WAVEFORMS for fold in found.folds]
     return fingerprint([found.manifest, found.clips.to_json(), [hashlib.sha256(each).hexdigest() for each in levels]])
 
 

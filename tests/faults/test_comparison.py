@@ -14,7 +14,7 @@ import pytest
 from specnorm.comparison import checked
 from specnorm.errors import IntegrityError
 from specnorm.shards.store import Shards
-from specnorm.training import cells
+from specnorm.training import cells, key
 from specnorm.training.cells import StoredCell
 from stages import compare
 from tests import made_up
@@ -173,7 +173,7 @@ def test_another_modes_cells_in_a_modes_folder(workspace: Path, capsys: pytest.C
     assert "global" in error
 
 
-@pytest.mark.parametrize("name", [cells.METRICS_FILE, cells.RUN_FILE, cells.HISTORY_FILE, cells.PREDICTIONS_FILE])
+@pytest.mark.parametrize("name", [key.METRICS_FILE, key.RUN_FILE, cells.HISTORY_FILE, cells.PREDICTIONS_FILE])
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"null", b"a,b\n1,2\n"])
 def test_a_damaged_file_is_one_line_and_no_traceback(
     workspace: Path, capsys: pytest.CaptureFixture[str], name: str, data: bytes

@@ -25,7 +25,7 @@ from torch import nn, optim
 
 from specnorm import files
 from specnorm.errors import DivergenceError, IntegrityError, ResourceError, SpecnormError
-from specnorm.training import cells, loop
+from specnorm.training import cells, key, loop
 from specnorm.training.checkpoint import Checkpoint, _digest
 from tests.builders import tree
 from tests.training import small
@@ -356,7 +356,7 @@ def test_a_killed_process_leaves_what_the_next_one_needs(tmp_path: Path) -> None
         cells.MODEL_FILE,
         cells.HISTORY_FILE,
         cells.PREDICTIONS_FILE,
-        cells.RUN_FILE,
+        key.RUN_FILE,
     }
     for folder, result in ((half, resumed), (tmp_path / "clean", clean)):
         cells.write(folder, result, held_out, {"norm": "none"}, {"device": "cpu"})

@@ -37,7 +37,7 @@ from specnorm.report import results, tables
 from specnorm.shards.store import open_shards
 from specnorm.statistics import training_set
 from specnorm.statistics.recorder import Statistics
-from specnorm.training import cells
+from specnorm.training import cells, key
 from specnorm.training.checkpoint import Checkpoint, _digest
 from tests import builders, made_up
 from tests.datasets import layouts
@@ -256,7 +256,7 @@ def _read_shards(folder: Path) -> None:
     assert found.fit is None or isinstance(found.fit, dict)
     for fold in found.folds:
         for waveform in WAVEFORMS:
-            values = found.load(waveform, fold)
+            values = found.parts(waveform, fold)[0]
             assert len(values) == len(found.of_fold(fold))
             np.sum(values)
     cells.clips_of(found, "raw", found.folds)
@@ -323,7 +323,7 @@ def _spoil_cells(draw: Draw, folder: Path) -> None:
 
 
 def _read_cells(folder: Path) -> None:
-    stored = [cells.read(path.parent) for path in sorted(folder.rglob(cells.METRICS_FILE))]
+    stored = [cells.read(path.parent) for path in sorted(folder.rglob(key.METRICS_FILE))]
     for cell in stored:
         assert str(cell.key)
         assert cells.weights(cell) is not None

@@ -22,7 +22,7 @@ def fitted(kind: type[Normalizer], shards: Shards, held_out_fold: int = 1) -> No
 
 
 def clips(shards: Shards, *folds: int) -> Tensor:
-    return torch.cat([torch.from_numpy(shards.load("raw", fold).copy()) for fold in folds])
+    return torch.cat([torch.from_numpy(shards.parts("raw", fold)[0].copy()) for fold in folds])
 
 
 def axes(kind: type[Normalizer]) -> tuple[int, ...]:

@@ -35,7 +35,7 @@ PLUMBING = {
 # For one stage.
 LEFT_OUT = {
     "train": {
-        "pipeline.machine": "how much memory a cell may take: held or read ahead, the batches are the same",
+        "pipeline.share": "how much memory a cell may take: held or read ahead, the batches are the same",
         "pipeline.progress": "what is printed while cells are trained, and goes into no output",
     },
     "track": {

@@ -24,7 +24,7 @@ COMMANDS = {
     "pipeline.compose": "dvc",
     "pipeline.graph": "dvc",
     "pipeline.next": "pydantic",
-    "pipeline.parallel": "hydra",
+    "pipeline.scale": "hydra",
     "pipeline.quiet_dvc": "dvc",
     "pipeline.ui": "pydantic",
     "specnorm summary": "pandas",
@@ -151,7 +151,7 @@ def test_a_reader_that_has_seen_enough_ends_a_command_quietly(work: str, tmp_pat
     ("argv", "code"),
     [
         (["stages.download", "--help"], 141),
-        (["pipeline.parallel", "--help"], 141),
+        (["pipeline.scale", "--help"], 141),
         (["specnorm", "modes"], 1),  # as every program that click runs
     ],
 )

@@ -23,7 +23,8 @@ from specnorm.params.dataset import CsvParams, FolderParams, SyntheticParams
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir())
+# `executor` says where cells run, and is no part of the parameters.
+GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name != "executor")
 OPTIONS = [f"{group}={path.stem}" for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 OWN = ["dataset=csv", "dataset=folder"]  # need a source
 PUBLISHED_MODES = ["none", "waveform", "global", "channel"]

@@ -485,3 +485,44 @@ def test_curves_of_many_modes_share_a_panel_with_their_family_on_the_same_axes()
 @pytest.mark.parametrize("name", PICTURES)
 def test_the_same_numbers_give_the_same_file(name: str) -> None:
     assert style.svg(PICTURES[name](), name) == style.svg(PICTURES[name](), name)
+
+
+def test_of_very_many_classes_those_are_drawn_that_are_confused_the_most() -> None:
+    """A square a pair of 500 classes would be 250,000 squares, in a picture of two metres."""
+    labels = [f"class {index}" for index in range(500)]
+    table = pd.DataFrame(
+        [
+            {"norm": "none", "actual": labels[row], "predicted": labels[column], "share": share}
+            for row in range(500)
+            for column, share in ((row, 0.9), ((row + 1) % 500, 0.1 if row < 60 else 0.01))
+        ]
+    )
+    found = matrices.confusion(table, "none", labels)
+    assert len(found.figure.axes[0].patches) <= 40**2
+    assert found.figure.axes[0].get_xticklabels()[0].get_text() == "class 1"
+    assert found.title == "What none takes for what: the 40 of 500 classes with most of it"
+    assert found.figure.get_figheight() < 10
+
+
+@pytest.mark.parametrize("modes", [2, 7])
+def test_of_very_many_classes_those_are_compared_that_differ_the_most(modes: int) -> None:
+    table = pd.DataFrame(
+        [
+            {
+                "norm": f"mode{mode}",
+                "baseline": "none",
+                "label": f"class {index}",
+                "difference": index / 1000,
+                "low": index / 1000 - 0.1,
+                "high": index / 1000 + 0.1,
+                "marked": index == 3,
+            }
+            for mode in range(modes)
+            for index in range(200)
+        ]
+    )
+    found = classes.class_differences(table, {f"mode{mode}": "" for mode in range(modes)})
+    named = [text.get_text() for text in found.figure.axes[0].get_yticklabels()]
+    assert named == ["class 3", *(f"class {index}" for index in range(161, 200))]  # what stands, and the largest
+    assert found.title.endswith(": the 40 of 200 classes that differ the most")
+    assert found.figure.get_figheight() < 12

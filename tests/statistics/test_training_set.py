@@ -209,14 +209,14 @@ def test_a_bad_fold_stops_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyP
     values[1][0, 0, 0, 0] = np.nan
     shards = write_shards(tmp_path, values)
     begun: list[object] = []
-    load = Shards.load
+    parts = Shards.parts
 
-    def counting(self: Shards, waveform: Waveform, fold: int) -> Array:
+    def counting(self: Shards, waveform: Waveform, fold: int) -> list[Array]:
         begun.append((waveform, fold))
         time.sleep(0.05)
-        return load(self, waveform, fold)
+        return parts(self, waveform, fold)
 
-    monkeypatch.setattr(Shards, "load", counting)
+    monkeypatch.setattr(Shards, "parts", counting)
     with pytest.raises(IntegrityError, match="not finite"):
         training_set.all_moments(shards, EXACT, workers=1)
     assert len(begun) < 10  # of 20: a second one may have begun before the first was heard of

@@ -145,3 +145,14 @@ def test_half_of_the_free_memory_is_the_budget_when_none_is_given(monkeypatch: p
     for budget, kind in ((whole, Resident), (whole - 1, Streamed)):
         monkeypatch.setattr(loop.memory, "clips_budget", lambda device, budget=budget: budget)
         assert all(isinstance(batches, kind) for batches in loop.hold(cell, CPU, None))
+
+
+@both
+def test_clips_that_were_rounded_for_the_disk_are_float32_in_a_batch(kind: Kind) -> None:
+    whole = numbered(3, 5)
+    rounded = Clips(tuple(part.astype(np.float16) for part in whole.parts), whole.targets, whole.names)
+    assert rounded.nbytes == whole.nbytes  # as they are held
+    batches, expected = (kind(clips, CPU).evaluation(3) for clips in (rounded, whole))
+    for (x, _), (y, _) in zip(batches, expected, strict=True):
+        assert x.dtype == torch.float32
+        assert torch.equal(x, y)

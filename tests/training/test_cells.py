@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from specnorm.errors import IntegrityError, SpecnormError
 from specnorm.files import fingerprint, sha256_file
 from specnorm.shards.store import Shards
-from specnorm.training import cells
+from specnorm.training import cells, key
 from specnorm.training.batches import Clips
 from specnorm.training.key import CellKey
 from tests import made_up
@@ -63,7 +63,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     # pandas reads a decimal number to within a unit in the last place of float64.
     for row, expected in zip(found.history.to_dict("records"), result.history, strict=True):
         assert row == pytest.approx(expected, rel=1e-15)
-    assert found.run == {"format": cells.FORMAT, **RUN}
+    assert found.run == {"format": key.FORMAT, **RUN}
     assert found.metrics["accuracy"] == 0.6
     assert found.metrics["clips"] == 5
     assert {name: found.metrics[name] for name in ORIGIN} == ORIGIN
@@ -103,7 +103,7 @@ def test_metrics_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(Path, "replace", spy)
     made_up.write_cell(tmp_path / "cells", made_up.write_shards(tmp_path / "shards"), "none", 1)
-    assert written[-1] == cells.METRICS_FILE
+    assert written[-1] == key.METRICS_FILE
     assert set(written[-5:]) == FILES
 
 
@@ -114,7 +114,7 @@ def test_a_missing_file_is_named(cell: cells.StoredCell, name: str) -> None:
         cells.read(cell.folder)
 
 
-@pytest.mark.parametrize("name", [cells.PREDICTIONS_FILE, cells.HISTORY_FILE, cells.METRICS_FILE, cells.RUN_FILE])
+@pytest.mark.parametrize("name", [cells.PREDICTIONS_FILE, cells.HISTORY_FILE, key.METRICS_FILE, key.RUN_FILE])
 @pytest.mark.parametrize("data", [b"", b"\xff\xfe"], ids=["empty", "no text"])
 def test_a_damaged_file_is_refused(cell: cells.StoredCell, name: str, data: bytes) -> None:
     (cell.folder / name).write_bytes(data)
@@ -176,14 +176,14 @@ def test_a_parquet_file_cut_or_changed_anywhere_never_crashes(cell: cells.Stored
 def rewritten(cell: cells.StoredCell, name: str, data: bytes) -> None:
     (cell.folder / name).write_bytes(data)
     digest = sha256_file(cell.folder / name)
-    edit(cell.folder / cells.METRICS_FILE, lambda metrics: metrics["sha256"].update({name: digest}))
+    edit(cell.folder / key.METRICS_FILE, lambda metrics: metrics["sha256"].update({name: digest}))
 
 
 @pytest.mark.parametrize("name", ["norm", "fold", "seed", "dataset", "train", "accuracy", "loss", "clips", "sha256"])
 @pytest.mark.parametrize("value", ["left out", None, True, ["1"]])
 def test_a_value_of_the_metrics_that_is_none(cell: cells.StoredCell, name: str, value: object) -> None:
     """A regression: a null accuracy was a TypeError deep in the comparison."""
-    path = cell.folder / cells.METRICS_FILE
+    path = cell.folder / key.METRICS_FILE
     edit(path, lambda metrics: metrics.pop(name) if value == "left out" else metrics.update({name: value}))
     with pytest.raises(IntegrityError, match=rf"damaged cell in .*seed-0/metrics\.json: got {name}"):
         cells.read(cell.folder)
@@ -194,7 +194,7 @@ def test_a_value_of_the_metrics_that_is_none(cell: cells.StoredCell, name: str, 
     [("accuracy", 1.5), ("accuracy", -0.1), ("loss", -1.0), ("clips", 0), ("clips", 6.5), ("fold", 2.5)],
 )
 def test_a_value_of_the_metrics_that_cannot_be(cell: cells.StoredCell, name: str, value: float) -> None:
-    edit(cell.folder / cells.METRICS_FILE, lambda metrics: metrics.update({name: value}))
+    edit(cell.folder / key.METRICS_FILE, lambda metrics: metrics.update({name: value}))
     with pytest.raises(IntegrityError, match=rf"damaged cell in .*metrics\.json: got {name}"):
         cells.read(cell.folder)
 
@@ -212,12 +212,12 @@ def test_a_value_of_the_metrics_that_cannot_be(cell: cells.StoredCell, name: str
 )
 def test_a_value_of_the_run_that_is_none(cell: cells.StoredCell, name: str, value: object) -> None:
     """A regression: a null precision and text for seconds were tracebacks in the report."""
-    edit(cell.folder / cells.RUN_FILE, lambda run: run.update({name: value}))
+    edit(cell.folder / key.RUN_FILE, lambda run: run.update({name: value}))
     with pytest.raises(IntegrityError, match=rf"damaged cell in .*seed-0/run\.json: got {name}"):
         cells.read(cell.folder)
 
 
-@pytest.mark.parametrize("name", [cells.METRICS_FILE, cells.RUN_FILE])
+@pytest.mark.parametrize("name", [key.METRICS_FILE, key.RUN_FILE])
 def test_an_edited_value_and_the_format_of_before(cell: cells.StoredCell, name: str) -> None:
     path = cell.folder / name
     edit(path, lambda values: values.update(precision="bf16", accuracy=0.9), sealed=False)
@@ -288,7 +288,7 @@ def test_predictions_of_a_hundred_million_rows_are_not_read(
     cell: cells.StoredCell, says: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rewritten(cell, cells.PREDICTIONS_FILE, parquet_bomb(10**8))
-    edit(cell.folder / cells.METRICS_FILE, lambda metrics: metrics.update(clips=says))
+    edit(cell.folder / key.METRICS_FILE, lambda metrics: metrics.update(clips=says))
     monkeypatch.setattr(pq.ParquetFile, "read", None)
     with pytest.raises(IntegrityError, match=r"wrong table in .*predictions\.parquet: expected .*got 100000000"):
         cells.read(cell.folder)
