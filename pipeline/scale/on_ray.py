@@ -22,14 +22,6 @@ from pipeline.scale.executor import ExecutorParams
 from pipeline.scale.plan import Plan
 from specnorm.errors import ConfigurationError
 
-# A machine that falls silent is noticed after as many seconds; Ray's own are minutes. Whoever is asked more often than
-# it was told to expect hangs up, and its cell is lost: so only for a Ray that is started here, where all are told the
-# same. On a cluster they have to stand in the environment of `ray start` on every machine, and in this command's.
-_KEEPALIVE = {
-    "RAY_grpc_client_keepalive_time_ms": "5000",
-    "RAY_grpc_client_keepalive_timeout_ms": "3000",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a stage without a GPU of its own sees those that the machine has
-}
 _LOOK_S = 0.2  # how often finished cells are looked for
 
 
@@ -39,7 +31,7 @@ def check(params: ExecutorParams) -> None:
     Raises:
         ConfigurationError: Ray is not installed, or more jobs are asked for than this machine has cores.
     """
-    installed(embedded=params.cluster is None)
+    installed()
     # Without a GPU more jobs only slow each other down.
     if params.cluster is None and params.jobs > share.cores() and shutil.which("nvidia-smi") is None:
         raise ConfigurationError(
@@ -65,10 +57,14 @@ def run(plan: Plan, environment: Mapping[str, str], params: ExecutorParams, *, g
     Raises:
         ConfigurationError: Ray is not installed, or no machine has room for a single stage.
     """
-    ray = installed(embedded=params.cluster is None)
+    ray = installed()
     ours, address = not ray.is_initialized(), params.cluster
     if ours:
-        room = {} if address else {"num_cpus": params.jobs * params.cpus, "include_dashboard": False}
+        room: dict[str, Any] = {}
+        if address is None:
+            room = {"num_cpus": params.jobs * params.cpus, "include_dashboard": False}
+            # A stage without a GPU of its own sees those that the machine has, as without Ray.
+            os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         ending = signal.getsignal(signal.SIGTERM)
         ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **room)
         signal.signal(signal.SIGTERM, ending)  # Ray's own ends this process before its work is unwound
@@ -84,18 +80,12 @@ def run(plan: Plan, environment: Mapping[str, str], params: ExecutorParams, *, g
             ray.shutdown()
 
 
-def installed(*, embedded: bool) -> Any:
+def installed() -> Any:
     """The package.
-
-    Args:
-        embedded: whether Ray is started by this process, and then told to notice silence.
 
     Raises:
         ConfigurationError: it is not there.
     """
-    if embedded:
-        for name, value in _KEEPALIVE.items():
-            os.environ.setdefault(name, value)
     try:
         import ray
     except ImportError as error:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.scale import on_ray
 from tests.end_to_end.held import wait_until
 
 _SMALL = {"object_store_memory": 80_000_000}
@@ -25,6 +24,8 @@ _HEALTH = {
     "health_check_failure_threshold": 3,
 }
 _OTHER_DISK = 'mount -t tmpfs none "$1" && shift && exec "$@"'  # in the mounts that `ip` makes for it
+# Ray's own are minutes. A server that is asked more often than it was told to expect hangs up, so all have to know.
+_KEEPALIVE = {"RAY_grpc_client_keepalive_time_ms": "5000", "RAY_grpc_client_keepalive_timeout_ms": "3000"}
 _HERE, _THERE = "10.213.7.1", "10.213.7.2"
 
 
@@ -67,7 +68,7 @@ def started(address: str | None = None) -> Iterator[Cluster]:
     from ray.cluster_utils import Cluster as Made
 
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    on_ray.installed(embedded=True)  # all of it is started here, and told to notice silence
+    os.environ |= _KEEPALIVE  # of all of it, since all of it is started here
     at = {} if address is None else {"node_ip_address": address}
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": _HEALTH, **at, **_SMALL}
     made = Made(initialize_head=True, head_node_args=head)

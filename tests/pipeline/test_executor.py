@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from pipeline import share
 from pipeline.scale import __main__ as scale
-from pipeline.scale import executor, on_ray
+from pipeline.scale import executor
 from pipeline.scale.executor import ExecutorParams
 from specnorm.errors import ConfigurationError
 
@@ -103,20 +102,3 @@ def test_few_cells_share_all_cores_and_a_clusters_take_what_is_asked_for(monkeyp
     elsewhere = ExecutorParams(kind="ray", address="10.0.0.1:6379", cpus=3)
     assert share.threads(scale._environment(elsewhere, 20)) == 3
     assert share.threads(scale._environment(ExecutorParams(kind="local", threads=5), 20)) == 5
-
-
-@pytest.mark.parametrize("address", [None, "10.0.0.1:6379"])
-def test_a_cluster_that_others_have_started_is_asked_no_more_often_than_it_expects(
-    address: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It would hang up on a cell of more than a quarter of a minute, again and again."""
-    pytest.importorskip("ray")
-    names = ("RAY_grpc_client_keepalive_time_ms", "RAY_grpc_client_keepalive_timeout_ms", "RAY_ADDRESS")
-    for name in names:
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
-    on_ray.check(ExecutorParams(kind="ray", jobs=1, address=address))
-    told = [name in os.environ for name in names]
-    for name in names:
-        os.environ.pop(name, None)
-    assert told == [address is None, address is None, False]
