@@ -129,7 +129,7 @@ def test_the_intervals_of_every_metric_cover_its_expectation() -> None:
     """What folds of this size give on average; that of the calibration error is far above that of endless folds."""
     generator = np.random.default_rng(4)
     runs, covered, corrected = 200, dict.fromkeys(METRICS, 0), 0
-    many = [Bootstrap(confident(generator), draws=2) for _ in range(400)]
+    many = [Bootstrap(confident(generator), draws=2) for _ in range(800)]
     truth = {metric: np.mean([each.by_cell("mode", metric).mean() for each in many]) for metric in METRICS}
     for _ in range(runs):
         bootstrap = Bootstrap(confident(generator), draws=300)

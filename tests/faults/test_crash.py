@@ -78,7 +78,7 @@ class Stage:
 
 SOURCE = Stage(("source",), "data/source", "identity.json")
 DOWNLOAD = Stage(("download",), "data/raw", "dataset.json", ("writestr",))
-SPECTROGRAMS = Stage(("spectrograms",), "data/spectrograms", "manifest.json", ("append",))
+SPECTROGRAMS = Stage(("spectrograms",), "data/spectrograms", "manifest.json", ("append", "link"))
 STATISTICS = Stage(("statistics",), "data/statistics")
 NORMALIZERS = Stage(("normalizers", "--norm", "channel"), "data/normalizers/channel")
 PIPELINE = [SOURCE, DOWNLOAD, SPECTROGRAMS, STATISTICS, NORMALIZERS]
