@@ -55,7 +55,7 @@ lint: $(READY) ## ruff, mypy, import layers
 bench: $(READY) ## measure speed beside fastai, librosa and torchaudio (SOURCE=esc10.zip; a quiet machine)
 	python -m benchmarks $(if $(SOURCE),--source $(SOURCE))
 
-bench-growth: $(READY) ## measure how costs grow with cells, modes, clips and classes (LARGEST=0.1: the small end alone)
+bench-growth: $(READY) ## measure how costs grow with cells, modes, clips and classes (LARGEST=0.1: the small end)
 	python -m benchmarks.growth --figures .cache/growth.json --largest $(or $(LARGEST),1)
 
 bench-gpu: ## the same on a GPU, with this Python's own packages (no network)

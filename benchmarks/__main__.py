@@ -167,17 +167,24 @@ def installed(package: str) -> str | None:
 
 def head(name: str, *, data: str) -> list[str]:
     """Title, machine, versions and data."""
+    return [
+        "# Benchmarks",
+        "",
+        f"{machine(name)}. Data: {data}, 44.1 kHz, "
+        "5 s; default front end. The subjects of a table take turns, and ratios are formed round by round.",
+    ]
+
+
+def machine(name: str = "cpu") -> str:
+    """What figures were measured on, and with which versions."""
     chip = str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor())
     gpu = f", {torch.cuda.get_device_name()}" if name.startswith("cuda") else ""
     memory = psutil.virtual_memory().total / 2**30
     versions = ", ".join(f"{package} {version}" for package in PACKAGES if (version := installed(package)))
-    return [
-        "# Benchmarks",
-        "",
+    return (
         f"{chip}, {os.cpu_count()} cores, {memory:.0f} GiB{gpu}; {platform.system()}, Python "
-        f"{platform.python_version()}, {versions}. Data: {data}, 44.1 kHz, "
-        "5 s; default front end. The subjects of a table take turns, and ratios are formed round by round.",
-    ]
+        f"{platform.python_version()}, {versions}"
+    )
 
 
 if __name__ == "__main__":

@@ -40,9 +40,11 @@ TRAINERS = {
 PARTS = ("training", "comparison", "overhead", "repeatability")  # the most wanted first
 
 
-def matrix_product_tflops(device: torch.device, size: int, repeats: int = 20) -> float:
-    """Measured rate of a bf16 matrix product, 2 size^3 operations each."""
-    a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
+def matrix_product_tflops(
+    device: torch.device, size: int, repeats: int = 20, dtype: torch.dtype = torch.bfloat16
+) -> float:
+    """Measured rate of a matrix product, 2 size^3 operations each."""
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
 
     def run(times: int) -> float:
         started = time.perf_counter()

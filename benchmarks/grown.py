@@ -29,7 +29,7 @@ from specnorm.training.loop import Result
 from specnorm.training.model import Model
 
 _RATE, _SAMPLES = 8000, 800
-SHORT = (
+_SHORT = (
     "spectrogram=mel",
     f"spectrogram.sample_rate={_RATE}",
     f"spectrogram.clip_seconds={_SAMPLES / _RATE}",
@@ -75,8 +75,13 @@ def workspace(root: Path, clips: int, classes: int, *overrides: str) -> Workspac
     made = copy_of_repository(root / "copy")
     for words in ("add -A", "-c user.name=bench -c user.email=bench@localhost commit -qm copy"):
         subprocess.run(["git", *words.split()], cwd=made.root, check=True)
-    made.compose("dataset=folder", f"dataset.source={root / 'clips'}", *SHORT, *overrides)
+    made.compose(*of(root), *overrides)
     return made
+
+
+def of(root: Path) -> tuple[str, ...]:
+    """The overrides that name the clips of a workspace."""
+    return ("dataset=folder", f"dataset.source={root / 'clips'}", *_SHORT)
 
 
 def params_of(made: Workspace) -> Params:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import shutil
 import sys
 import tempfile
@@ -22,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from benchmarks import grown
+from benchmarks.__main__ import machine
 from benchmarks.workspace import REPOSITORY, Spent
 from pipeline.scale.plan import Plan
 from specnorm.report import style
@@ -59,7 +58,8 @@ def cells(folder: Path, largest: float) -> Iterator[Curve]:
     """DVC around cells that cost nothing, by how many are declared and in the lock file."""
     planning, alone, cell, home, nothing, experiment = ([] for _ in range(6))
     for seeds in _sizes((1, 5, 11, 25), largest):
-        made = grown.workspace(folder / f"cells-{seeds}", 60, 2, f"protocol.seeds={list(range(seeds))}")
+        place, more = folder / f"cells-{seeds}", f"protocol.seeds={list(range(seeds))}"
+        made = grown.workspace(place, 60, 2, more)
         grown.without_work(made)
         made.run("dvc", "repro", "normalizers")
         planning.append(_point(20 * seeds, made.spent("pipeline.scale", "plan", "train")))
@@ -70,12 +70,10 @@ def cells(folder: Path, largest: float) -> Iterator[Curve]:
         nothing.append(_point(len(names), made.spent("dvc", "repro", "train")))
         alone.append(_point(len(names), made.spent("dvc", "repro", "--force", "--single-item", names[0])))
         made.run("pipeline.quiet_dvc", "repro")
-        overrides = ("-S", "dataset=folder", "-S", f"dataset.source={folder / f'cells-{seeds}' / 'clips'}")
-        overrides += tuple(word for each in grown.SHORT for word in ("-S", each))
-        overrides += ("-S", f"protocol.seeds={list(range(seeds))}")
+        overrides = [word for each in (*grown.of(place), more) for word in ("-S", each)]
         made.run("pipeline.quiet_dvc", "exp", "run", *overrides)
         experiment.append(_point(len(names), made.spent("dvc", "exp", "run", *overrides)))
-        shutil.rmtree(folder / f"cells-{seeds}")
+        shutil.rmtree(place)
     yield Curve("a cell by `dvc repro`, which writes the whole lock file for each", "cells", alone)
     yield Curve("planning all cells", "cells", planning)
     yield Curve("a cell by `specnorm scale`, in its clone", "cells", cell)
@@ -86,22 +84,21 @@ def cells(folder: Path, largest: float) -> Iterator[Curve]:
 
 def comparisons(folder: Path, largest: float) -> Iterator[Curve]:
     """`compare` by modes, by clips, and by classes."""
-    for what, unit, sizes in (
-        ("`compare`, 2000 clips of 50 classes", "modes", [(modes, 2000, 50) for modes in (4, 8, 16)]),
-        ("`compare`, 4 modes, 50 classes", "clips", [(4, clips, 50) for clips in (2000, 20_000, 200_000)]),
-        ("`compare`, 4 modes, 5000 clips", "classes", [(4, 5000, classes) for classes in (50, 500)]),
+    for what, unit, sizes, rest in (
+        ("`compare`, 2000 clips of 50 classes", "modes", (4, 8, 16), {"clips": 2000, "classes": 50}),
+        ("`compare`, 4 modes, 50 classes", "clips", (2000, 20_000, 200_000), {"modes": 4, "classes": 50}),
+        ("`compare`, 4 modes, 5000 clips", "classes", (50, 500), {"modes": 4, "clips": 5000}),
     ):
-        place = {"modes": 0, "clips": 1, "classes": 2}[unit]
         points = []
-        for size in [size for size in sizes if size[place] <= largest * sizes[-1][place]]:
-            modes, clips, classes = size
-            made = grown.workspace(folder / "compare", clips, classes, *grown.modes(modes))
+        for size in _sizes(sizes, largest):
+            asked = {**rest, unit: size}
+            made = grown.workspace(folder / "compare", asked["clips"], asked["classes"], *grown.modes(asked["modes"]))
             for stage in ("source", "download", "spectrograms", "statistics"):
                 made.run(f"stages.{stage}")
             for norm in grown.params_of(made).norm:
                 made.run("stages.normalizers", "--norm", norm)
             made.run("benchmarks.grown", "cells")
-            points.append(_point(size[place], made.spent("stages.compare")))
+            points.append(_point(size, made.spent("stages.compare")))
             page = (made.root / "data/comparison/report.html").stat().st_size / 1e6
             print(f"  the page has {page:.1f} MB", flush=True)
             shutil.rmtree(folder / "compare")
@@ -182,7 +179,7 @@ def written(page: str, curves: list[Curve]) -> str:
     """The page with the figures between its marks."""
     head, rest = page.split(BEGIN)
     _, tail = rest.split(END)
-    where = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; n = 1 each."
+    where = f"{machine()}; n = 1 each, so no spread is known."
     lines = [BEGIN, f"![How costs grow]({PICTURE}.svg)", "", *table(curves), "", where, END]
     return head + "\n".join(lines) + tail
 
@@ -191,7 +188,12 @@ def main(argv: list[str] | None = None) -> int:
     """Measure, and write the page after each part: what was measured is not lost when time runs out."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
-    parser.add_argument("--largest", type=float, default=1.0, help="of each curve, as a part of its greatest size")
+    parser.add_argument(
+        "--largest",
+        type=float,
+        default=1.0,
+        help="of each curve, as a part of its greatest size; the two least are measured in any case",
+    )
     parser.add_argument("--page", type=Path, default=REPOSITORY / "docs/scale.md")
     parser.add_argument("--figures", type=Path, help="where the figures are kept between calls", required=True)
     asked = parser.parse_args(argv)
@@ -221,8 +223,9 @@ def _read(path: Path) -> dict[str, list[Curve]]:
     }
 
 
-def _sizes(sizes: tuple[int, ...], largest: float) -> list[int]:
-    return [size for size in sizes if size <= largest * sizes[-1]]
+def _sizes(sizes: tuple[int, ...], largest: float) -> tuple[int, ...]:
+    """Those up to a part of the greatest, and two at the least, or there is no exponent."""
+    return sizes[: max(2, sum(size <= largest * sizes[-1] for size in sizes))]
 
 
 def _point(size: int, spent: Spent) -> Point:

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.gpu import GFLOP_A_SAMPLE
+from benchmarks.__main__ import machine
+from benchmarks.gpu import GFLOP_A_SAMPLE, matrix_product_tflops
 from benchmarks.measure import in_turns
 from specnorm.params import ModelParams
 from specnorm.training import device, loop, memory, recipe
@@ -94,20 +95,10 @@ VARIANTS: dict[str, tuple[int, Change]] = {
 }
 
 
-def product_gflops(dtype: torch.dtype, repeats: int = 5) -> float:
-    """Measured rate of a matrix product, 2 size^3 operations each."""
-    a, b = (torch.randn(_SIZE, _SIZE, dtype=dtype) for _ in range(2))
-    torch.mm(a, b)
-    started = time.perf_counter()
-    for _ in range(repeats):
-        torch.mm(a, b)
-    return 2 * _SIZE**3 * repeats / (time.perf_counter() - started) / 1e9
-
-
 def tried(precision: str, rounds: int, steps: int) -> list[str]:
     """A row a variant: samples a second, over the default, and the share of a matrix product's rate."""
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    peak = max(product_gflops(dtype) for _ in range(3))
+    peak = 1e3 * max(matrix_product_tflops(torch.device("cpu"), _SIZE, 5, dtype) for _ in range(3))
     subjects: dict[str, Callable[[], float]] = {}
     failed: dict[str, str] = {}
     for name, (batch, change) in VARIANTS.items():
@@ -155,6 +146,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--precisions", nargs="+", default=["bf16", "fp32"], choices=["bf16", "fp32"])
     asked = parser.parse_args(argv)
     memory.keep_freed()
+    print(f"{machine()}; n = {asked.rounds} rounds of {asked.steps} steps, median (least to most)", flush=True)
     for precision in asked.precisions:
         print("\n".join([*tried(precision, asked.rounds, asked.steps), "", *spent(precision, asked.steps)]), flush=True)
     return 0

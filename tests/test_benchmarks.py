@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as bench
-from benchmarks import gpu, precision, wheels
+from benchmarks import gpu, growth, precision, wheels
 from benchmarks.measure import Figures, in_turns
 from benchmarks.workspace import Workspace
 
@@ -114,3 +114,22 @@ def test_the_gpu_benchmark_runs_through_on_a_cpu(tmp_path: Path, monkeypatch: py
     for trainer in ("| ours, fp32", "| fastai, fp32"):
         assert float(rows[trainer][0].split()[0]) > 0
     assert "## A cell's process less its epochs" in text
+
+
+def test_a_curve_has_two_sizes_at_the_least_and_an_exponent() -> None:
+    assert growth._sizes((4, 8, 16), 1.0) == (4, 8, 16)
+    assert growth._sizes((1000, 10_000, 30_000), 0.4) == (1000, 10_000)
+    assert growth._sizes((4, 8, 16), 0.1) == (4, 8)
+    quadratic = growth.Curve("what", "clips", [growth.Point(10, 1.0, 0.0), growth.Point(100, 100.0, 0.0)])
+    assert quadratic.exponent == pytest.approx(2)
+
+
+def test_the_figures_of_growth_replace_those_of_before_and_nothing_else() -> None:
+    page = f"# A page\n\n{growth.BEGIN}\nold\n{growth.END}\n\nThe rest.\n"
+    curve = growth.Curve("what", "clips", [growth.Point(10, 1.5, 70.0), growth.Point(100, 15.0, 0.0)])
+    written = growth.written(page, [curve])
+    assert written.startswith("# A page\n\n")
+    assert written.endswith(f"{growth.END}\n\nThe rest.\n")
+    assert "| what | 10 clips: 1.5 (70); 100 clips: 15 | 1.00 |" in written
+    assert "old" not in written
+    assert growth.written(written, [curve]) == written
