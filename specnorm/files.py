@@ -18,7 +18,8 @@ from specnorm.errors import IntegrityError, ResourceError
 PARTIAL_SUFFIX = ".partial"
 SEAL = "seal"
 
-_RACY_NS = 2_000_000_000  # the coarsest resolution of a file's time that is in use
+# A file that is written twice within its file system's clock tick looks unchanged; the coarsest ticks are of 2 s.
+TICK_NS = 2 * 10**9
 
 
 @contextmanager
@@ -143,7 +144,7 @@ def check_file(path: Path, sha256: object, *, noted: Path | None = None) -> None
         if note is not None and note.exists():
             return
         changed, found = _identity(path), sha256_file(path)
-        old = time.time_ns() - path.stat().st_mtime_ns > _RACY_NS
+        old = time.time_ns() - path.stat().st_mtime_ns > TICK_NS
     _hold(path, sha256, found)
     if note is not None and old and _identity(path) == changed:
         with suppress(OSError):  # it is read again, then

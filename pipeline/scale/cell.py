@@ -16,12 +16,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from pipeline import command, progress
+from pipeline.scale import store
 from pipeline.scale.attempt import RESULT
 from pipeline.scale.plan import LOCK, Plan
-from pipeline.scale.store import STORE
 from specnorm.errors import ResourceError
 
 _EXIT = re.compile(r"exited with (-?\d+)")  # DVC keeps the stage's exit code in its words alone
@@ -35,14 +34,15 @@ def main(argv: list[str]) -> int:
     _keep(plan)
 
     from dvc.exceptions import ReproductionError
-    from dvc.repo import Repo
     from dvc.utils.serialize import load_yaml
 
     needs = plan.work[name].needs
-    with Repo(config=_configuration(plan)) as repo:
+    cache = {"dir": plan.cache, "type": "reflink,hardlink,symlink,copy"}
+    core = {"site_cache_dir": str(Path(plan.scratch) / "site")}
+    with store.opened(plan.remote, cache=cache, core=core) as repo:
         if needs:
             if plan.remote is not None:
-                repo.fetch(needs, remote=STORE)
+                repo.fetch(needs, remote=store.STORE)
             repo.checkout(needs, force=True)
         try:
             repo.reproduce([name], single_item=True)
@@ -51,19 +51,10 @@ def main(argv: list[str]) -> int:
             return 1 if code is None else int(code[1]) if int(code[1]) > 0 else 128 - int(code[1])
         entry = load_yaml(str(LOCK))["stages"][name]
         if plan.remote is not None:
-            _patiently(lambda: repo.push([name], remote=STORE, run_cache=True))
+            _patiently(lambda: repo.push([name], remote=store.STORE, run_cache=True))
     found = progress.accuracy(Path(entry["outs"][0]["path"]))
     print(RESULT + json.dumps({"entry": entry, "accuracy": found}), flush=True)
     return 0
-
-
-def _configuration(plan: Plan) -> dict[str, Any]:
-    """Where this clone's DVC keeps and gets data; no file of it, which would have to hold paths in any language."""
-    told: dict[str, Any] = {
-        "cache": {"dir": plan.cache, "type": "reflink,hardlink,symlink,copy"},
-        "core": {"site_cache_dir": str(Path(plan.scratch) / "site")},
-    }
-    return told if plan.remote is None else {**told, "remote": {STORE: {"url": plan.remote}}}
 
 
 def _keep(plan: Plan) -> None:

@@ -168,7 +168,7 @@ def _committed(scratch: Path, above: Sequence[str]) -> tuple[str, Path]:
         _git("read-tree", "HEAD", **index)
         _git("add", "--all", **index)
         lock: dict[str, Any] = load_yaml(str(LOCK)) if LOCK.exists() else {"schema": "2.0", "stages": {}}
-        lock["stages"] = {name: entry for name, entry in lock["stages"].items() if name in set(above)}
+        lock["stages"] = {name: lock["stages"][name] for name in above if name in lock["stages"]}
         dump_yaml(f"{folder}/lock", lock)
         blob = _git("hash-object", "-w", f"{folder}/lock")
         _git("update-index", "--add", "--cacheinfo", f"100644,{blob},{LOCK}", **index)

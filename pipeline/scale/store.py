@@ -13,13 +13,15 @@ STORE = "store"
 
 
 @contextmanager
-def opened(remote: str | None) -> Iterator[Repo]:
+def opened(remote: str | None, **sections: dict[str, str]) -> Iterator[Repo]:
     """The repository of the working directory.
 
     Args:
         remote: the URL that :data:`STORE` stands for; ``None`` where there is none.
+        **sections: of DVC's configuration, told here and in no file, which could not hold paths in any language.
     """
     from dvc.repo import Repo
 
-    with Repo(config={} if remote is None else {"remote": {STORE: {"url": remote}}}) as repo:
+    told = sections if remote is None else {**sections, "remote": {STORE: {"url": remote}}}
+    with Repo(config=told) as repo:
         yield repo

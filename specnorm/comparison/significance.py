@@ -37,7 +37,7 @@ def same_networks(outcomes: Outcomes, pairs: Sequence[Pair], *, declared: int = 
     exact = len(set(sizes.tolist())) == 1
     # A clip's part in the mean over cells: folds count alike, whatever their number of clips.
     weight = seeds if exact else 1 / (len(folds) * sizes[place])
-    modes = {mode: _summed(outcomes, outcomes.right(mode) * weight) for pair in pairs for mode in pair}
+    modes = {mode: _sums(outcomes.recordings, outcomes.right(mode) * weight) for pair in pairs for mode in pair}
     sums = [modes[one] - modes[other] for one, other in pairs]
     if exact:
         return [exact_p(each) for each in sums]
@@ -88,19 +88,9 @@ def permutation_ps(sums: Sequence[_Float], *, draws: int = DRAWS, seed: int = 0)
     A pair's sums are a recording's summed differences: swapping it turns its sign. All swaps are tried where they are
     no more than ``draws``; else every pair is swapped by the same draws, and the swap that was found counts as one.
     """
-    found = [_of_all_swaps(each, draws) for each in sums]
-    drawn = [place for place, p in enumerate(found) if p is None]
-    if drawn:
-        table = np.stack([sums[place] for place in drawn], axis=1)  # [recordings, pairs]
-        at_least = np.abs(table.sum(axis=0)) - _ROUNDING * np.abs(table).sum(axis=0)
-        generator, reached = np.random.default_rng(seed), np.zeros(len(drawn), np.int64)
-        batch = max(1, _BATCH_VALUES // len(table))
-        for first in range(0, draws, batch):
-            signs = 2.0 * generator.integers(0, 2, (min(batch, draws - first), len(table)), np.int8) - 1
-            reached += (np.abs(signs @ table) >= at_least).sum(axis=0)
-        for place, count in zip(drawn, reached.tolist(), strict=True):
-            found[place] = (count + 1) / (draws + 1)  # Phipson and Smyth 2010
-    return [1.0 if p is None else p for p in found]
+    exact = [_of_all_swaps(each, draws) for each in sums]
+    drawn = iter(_of_draws([each for each, p in zip(sums, exact, strict=True) if p is None], draws, seed))
+    return [next(drawn) if p is None else p for p in exact]
 
 
 def _of_all_swaps(sums: _Float, most: int) -> float | None:
@@ -114,6 +104,19 @@ def _of_all_swaps(sums: _Float, most: int) -> float | None:
     for each in sums:
         reached = np.concatenate([reached + each, reached - each])
     return float(np.mean(np.abs(reached) >= abs(sums.sum()) - _ROUNDING * np.abs(sums).sum()))
+
+
+def _of_draws(sums: Sequence[_Float], draws: int, seed: int) -> list[float]:
+    if not sums:
+        return []
+    table = np.stack(sums, axis=1)  # [recordings, pairs]
+    at_least = np.abs(table.sum(axis=0)) - _ROUNDING * np.abs(table).sum(axis=0)
+    generator, reached = np.random.default_rng(seed), np.zeros(len(sums), np.int64)
+    batch = max(1, _BATCH_VALUES // len(table))
+    for first in range(0, draws, batch):
+        signs = 2.0 * generator.integers(0, 2, (min(batch, draws - first), len(table)), np.int8) - 1
+        reached += (np.abs(signs @ table) >= at_least).sum(axis=0)
+    return [(count + 1) / (draws + 1) for count in reached.tolist()]  # Phipson and Smyth 2010
 
 
 def corrected_t(differences: Sequence[float], test_share: float) -> tuple[float, float]:
@@ -141,10 +144,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(stepped, 1.0)
     return [float(value) for value in adjusted]
-
-
-def _summed(outcomes: Outcomes, by_clip: _Float) -> _Float:
-    return _sums(outcomes.recordings, by_clip)
 
 
 def _sums(recordings: NDArray[np.int64], by_clip: _Float) -> _Float:

@@ -14,13 +14,11 @@ from tqdm import tqdm
 
 from specnorm.datasets.folder import Folder
 from specnorm.errors import DataError, IntegrityError
-from specnorm.files import fingerprint, read_sealed, sha256_file, write_sealed
+from specnorm.files import TICK_NS, fingerprint, read_sealed, sha256_file, write_sealed
 from specnorm.params.dataset import DatasetParams, SyntheticParams
 
 FORMAT = 1
 IDENTITY = "identity.json"
-# A file that is written twice within its file system's clock tick looks unchanged; the coarsest ticks are of 2 s.
-_TICK_NS = 2 * 10**9
 
 _Stamp = list[int]  # size in bytes, times of the last change of content and of anything in ns, inode
 _Known = dict[str, tuple[_Stamp, str | None]]
@@ -83,7 +81,7 @@ def identity_of(place: Path | None, *, cache: Path, progress: bool = True) -> di
     before = _read(kept)
     looked = time.time_ns()
     found = _digests({name: (path, _stamp(path)) for name, path in paths.items()}, before, progress)
-    now = {name: entry for name, entry in found.items() if max(entry[0][1:3], default=0) < looked - _TICK_NS}
+    now = {name: entry for name, entry in found.items() if max(entry[0][1:3], default=0) < looked - TICK_NS}
     if now != before:
         write_sealed(kept, {"format": FORMAT, "files": now})
     return {

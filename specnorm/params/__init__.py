@@ -12,6 +12,7 @@ from specnorm.params.dataset import DatasetParams, folds_of
 from specnorm.params.front_end import LinearParams as LinearParams
 from specnorm.params.front_end import MelParams as MelParams
 from specnorm.params.front_end import SpectrogramParams as SpectrogramParams
+from specnorm.params.front_end import Storage as Storage
 from specnorm.params.strict import NotNegative, Positive, Seed, Strict
 from specnorm.refusal import refusal, relation, sections_of, shown, written
 

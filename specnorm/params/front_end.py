@@ -10,6 +10,8 @@ from specnorm import mel_scale
 from specnorm.params.strict import NotNegative, Positive, Strict
 from specnorm.refusal import relation
 
+Storage = Literal["float32", "float16"]
+
 # Of a clip's spectrum: 17 GB, and more than twice that while it is computed. Many machines have less.
 MOST_VALUES = 2**31
 
@@ -25,17 +27,7 @@ class _FrontEndParams(Strict):
     # Power: the floor is 10 log10(amin) dB. Within float32's normal numbers, which the spectrogram is computed in.
     amin: Annotated[float, Field(ge=2.0**-126, lt=2.0**128)]
     top_db: Positive | None  # dB below a clip's own maximum; null: no clamp
-    storage: Literal["float32", "float16"] = "float32"  # of cached spectrograms, which float16 halves and rounds
-
-    @property
-    def stored_bytes(self) -> int:
-        """Of one cached spectrogram."""
-        return self.bins * self.frames * (2 if self.storage == "float16" else 4)
-
-    @property
-    def bins(self) -> int:
-        """Number of frequency bins."""
-        raise NotImplementedError
+    storage: Storage = "float32"  # of cached spectrograms, which float16 halves and rounds
 
     @property
     def samples(self) -> int:

@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from specnorm.comparison.checked import TOLD
 from specnorm.report.picture import Picture, hover, listed
 from specnorm.report.style import BETTER, GRID, INK, NARROW, PAPER, WORSE, drawn, short, width
 
 _NUMBERED = 12  # classes up to which the shares are written in, and one size of picture is enough
 _READABLE = 20  # classes that a narrow picture can name
-_DRAWN, _SOME = 100, 40  # classes that a wide one can, and how many of more it has
+_SOME = 40  # of more classes than the table tells whole, a wide picture has so many
 _SEEN = 0.005  # of a class: smaller shares, which would be written as 0 %, are left out
 _SAID = 40  # letters of a label in a sentence
 _CURVE = 0.6  # opacity is this power of a share, so that a few per cent are seen
@@ -135,7 +136,7 @@ def most_different(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         table: a row a mode and class with ``label``, ``difference`` and ``marked``.
     """
     labels = list(dict.fromkeys(table["label"]))
-    if len(labels) <= _DRAWN:
+    if len(labels) <= TOLD:
         return table, ""
     by_class = table.assign(size=table["difference"].abs()).groupby("label")[["marked", "size"]].max()
     chosen = by_class.sort_values(["marked", "size"], ascending=False, kind="stable").index[:_SOME]
@@ -171,7 +172,7 @@ def _most(values: NDArray[np.float64], *, narrow: bool) -> list[int]:
     """Which classes to draw, in their order: those with the most beside the diagonal, where all cannot be named."""
     beside = np.abs(values - np.diag(np.diag(values)))
     weight = beside.sum(axis=0) + beside.sum(axis=1)
-    most = _READABLE if narrow else len(values) if len(values) <= _DRAWN else _SOME
+    most = _READABLE if narrow else len(values) if len(values) <= TOLD else _SOME
     return sorted(np.argsort(-weight, kind="stable")[:most].tolist())
 
 

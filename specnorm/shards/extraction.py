@@ -35,7 +35,7 @@ class Measured(Protocol):
     """Moments of spectrograms that come one after the other."""
 
     def add(self, spectrogram: store.Spectrograms) -> None:
-        """Take a clip's ``[1, bins, frames]``."""
+        """Take a clip's ``[bins, frames]``."""
 
     def document(self) -> dict[str, Any]:
         """The moments of all, JSON-like."""
@@ -74,8 +74,9 @@ class _Part:
         clips: int,
         extracted: Iterator[_Extracted],
         measure: Measure | None,
+        done: Callable[[], object],
     ) -> tuple[dict[str, Any], list[str]]:
-        """Write it.
+        """Write it; ``done`` is called with every clip.
 
         Returns:
             What is to be told of it, the ``entries`` and ``moments`` of its shards by waveform variant and the
@@ -89,8 +90,9 @@ class _Part:
             for clip in extracted:
                 facts.append(clip.facts)
                 digests.append(clip.digest)
+                done()
                 for waveform, values in measured.items():
-                    values.add(clip.spectrograms[waveform])
+                    values.add(clip.spectrograms[waveform][0])
                 yield clip.spectrograms
 
         place = (self.folder, self.fold, clips, params.bins, params.frames)
@@ -167,17 +169,18 @@ def extract(
             for fold, clips in dataset.clips.groupby("fold", sort=True):
                 number, names = int(str(fold)), [str(member) for member in clips["member"]]
                 facts: list[dict[str, Any]] = []
-                for part, places in enumerate(cut(names, params.stored_bytes)):
+                for part, places in enumerate(cut(names, room.stored_bytes(params))):
                     members = [names[place] for place in places]
                     made = _Part(folder, number, part)
                     told = held.take(members, partial(pool.map, digest), made.files)
-                    if told is None:
+                    if told is not None:
+                        progress.update(len(members))
+                    else:
                         extracted = in_order(pool, one, members, ahead=at.ahead)
-                        told, digests = made.make(params, len(members), extracted, measure)
+                        told, digests = made.make(params, len(members), extracted, measure, progress.update)
                         sha256 = {f"{name}.npy": entry["sha256"] for name, entry in told["entries"].items()}
                         files = {name: (path, sha256[name]) for name, path in made.files.items()}
                         held.keep(members, digests, files, told)
-                    progress.update(len(members))
                     entries |= {made.name(waveform): told["entries"][waveform] for waveform in WAVEFORMS}
                     moments |= {made.name(waveform): told["moments"][waveform] for waveform in told["moments"]}
                     facts += told["facts"]

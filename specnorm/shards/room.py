@@ -8,6 +8,8 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from specnorm.errors import ResourceError
 from specnorm.memory import free_bytes
 from specnorm.params import WAVEFORMS, LinearParams, MelParams, Waveform
@@ -51,6 +53,11 @@ def pace(params: LinearParams | MelParams, workers: int) -> Pace:
     )
 
 
+def stored_bytes(params: LinearParams | MelParams) -> int:
+    """Of one cached spectrogram."""
+    return params.bins * params.frames * np.dtype(params.storage).itemsize
+
+
 def memory_bytes(params: LinearParams | MelParams, at: Pace) -> int:
     """The most that extraction takes for arrays at a pace, beside the clips' own files."""
     done = len(WAVEFORMS) * params.bins * params.frames * _FLOAT
@@ -85,7 +92,7 @@ def check_disk(params: LinearParams | MelParams, clips: Mapping[int, int], folde
     """
     needed = most = 0
     for fold, number in clips.items():
-        needed += len(WAVEFORMS) * number * params.stored_bytes
+        needed += len(WAVEFORMS) * number * stored_bytes(params)
         most = max(most, needed)  # an old shard is given up when the new one is whole
         needed -= sum(_size(folder, waveform, fold) for waveform in WAVEFORMS)
     free = shutil.disk_usage(next(place for place in (folder, *folder.absolute().parents) if place.exists())).free

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, count, takewhile
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from pydantic import BaseModel, Field
 
 from specnorm.errors import DataError, IntegrityError
 from specnorm.files import check_file, read_checked, read_sealed
-from specnorm.params import Waveform
+from specnorm.params import Storage, Waveform
 from specnorm.refusal import typed
 from specnorm.shards.parquet import Kind, check_columns, read_table
 
@@ -32,7 +33,6 @@ _COLUMNS: dict[str, Kind] = {
     "row": "a whole number",
 }
 Spectrograms = NDArray[np.floating]
-Storage = Literal["float32", "float16"]
 
 
 def shard_name(waveform: Waveform, fold: int, part: int = 0) -> str:
@@ -106,16 +106,25 @@ class Shards:
         Raises:
             IntegrityError: they are damaged, or lack a shard.
         """
+        stored = self._moments
+        if stored is None:
+            return None
+        try:
+            return [stored[name] for name, _ in self._named(waveform, fold)]
+        except KeyError as error:
+            where = self.folder / MOMENTS
+            raise IntegrityError("moments of other shards", where=where, expected=f"those of {error}") from error
+
+    @cached_property
+    def _moments(self) -> dict[str, Any] | None:
+        """By shard name, of all folds: one file, read once."""
         said = self.manifest.get("moments")
         if said is None:
             return None
         path = self.folder / MOMENTS
         check_file(path, said["sha256"], noted=self.checked)
-        try:
-            stored = read_sealed(path, format=FORMAT, what="moments")["shards"]
-            return [stored[name] for name, _ in self._named(waveform, fold)]
-        except KeyError as error:
-            raise IntegrityError("moments of other shards", where=path, expected=f"those of {error}") from error
+        stored: dict[str, Any] = read_sealed(path, format=FORMAT, what="moments")["shards"]
+        return stored
 
     def rows(self, waveform: Waveform, fold: int, rows: Sequence[int]) -> Spectrograms:
         """Some clips of a fold by their rows ``[rows, 1, bins, frames]``; raises as :meth:`parts`."""
@@ -137,7 +146,7 @@ class Shards:
             got = shard_name(waveform, fold)
             raise DataError("no such shard", where=self.folder / MANIFEST, expected=f"folds {self.folds}", got=got)
         ends = list(accumulate(entries[name]["shape"][0] for name in names))
-        clips = len(self.of_fold(fold))
+        clips = int((self.clips["fold"] == fold).sum())
         if ends[-1] != clips:
             where = self.folder / names[-1]
             raise IntegrityError("wrong shard", where=where, expected=f"the {clips} clips of fold {fold}", got=ends[-1])

@@ -15,8 +15,8 @@ import pandas as pd
 
 from specnorm.errors import ResourceError
 from specnorm.files import atomic_path, fingerprint, sha256_file, write_sealed
-from specnorm.params import WAVEFORMS, Waveform
-from specnorm.shards.store import FORMAT, INDEX, MANIFEST, MOMENTS, Spectrograms, Storage, shard_name
+from specnorm.params import WAVEFORMS, Storage, Waveform
+from specnorm.shards.store import FORMAT, INDEX, MANIFEST, MOMENTS, Spectrograms, shard_name
 
 
 class ShardWriter:

@@ -1,4 +1,4 @@
-"""The moments of a part of a fold, taken while its spectrograms are extracted, before they are rounded for the disk."""
+"""Moments taken clip by clip: of a fold that is read, or of a part that is extracted, before it is rounded."""
 
 from __future__ import annotations
 
@@ -22,16 +22,25 @@ class PartMoments:
     def __init__(self, amin: float) -> None:
         self._floor_db = float(10 * np.log10(amin))
         self._found: Moments | None = None
+        self._scratch = np.empty((0, 0))
 
     def add(self, spectrogram: NDArray[np.floating]) -> None:
-        """Take a clip's ``[1, bins, frames]``, in dB."""
-        own = Moments.of(spectrogram[0], self._floor_db)
+        """Take a clip's ``[bins, frames]``, in dB."""
+        if self._scratch.shape != spectrogram.shape:
+            self._scratch = np.empty(spectrogram.shape)
+        own = Moments.of(spectrogram, self._floor_db, scratch=self._scratch)
+        # In the order of the clips, which decides the last bits.
         self._found = own if self._found is None else self._found.merge(own)
+
+    @property
+    def moments(self) -> Moments:
+        """Of all clips that were taken, of which there must be one."""
+        assert self._found is not None
+        return self._found
 
     def document(self) -> dict[str, Any]:
         """They, JSON-like."""
-        assert self._found is not None
-        columned: dict[str, Any] = columns.document(self._found, None)["bins"]
+        columned: dict[str, Any] = columns.document(self.moments, None)["bins"]
         return columned
 
 

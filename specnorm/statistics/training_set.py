@@ -6,7 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from specnorm.errors import DataError, IntegrityError
 from specnorm.files import fingerprint, write_sealed
 from specnorm.params import WAVEFORMS, StatisticsParams, Waveform
 from specnorm.refusal import typed
-from specnorm.shards.store import MOMENTS, Shards, Spectrograms, shard_name
+from specnorm.shards.store import MOMENTS, Shards, shard_name
 from specnorm.statistics import columns, part
 from specnorm.statistics.moments import Moments, merged
 from specnorm.statistics.provenance import Provenance, clips_digest, training_clips
@@ -62,19 +62,18 @@ def fold_moments(shards: Shards, waveform: Waveform, fold: int, params: Statisti
     stored = shards.moments(waveform, fold)
     if stored is not None:
         return merged([part.read(each, where=shards.folder / MOMENTS) for each in stored])
-    floor_db = float(10 * np.log10(shards.manifest["front_end"]["amin"]))
     names = shards.of_fold(fold)["clip"]
     parts = shards.parts(waveform, fold)  # [clips, 1, bins, frames] each
     bins, frames = parts[0].shape[-2:]
     chosen = max(1, round(params.fraction * frames)) if params.fraction < 1 else frames
-    scratch = np.empty((bins, chosen))
     finite = np.empty((bins, frames), np.bool_)
-    found: Moments | None = None
-    for row, spectrogram in enumerate(chain.from_iterable(parts)):
+    taken = part.PartMoments(shards.manifest["front_end"]["amin"])
+    clips = ((number, clip) for number, shard in enumerate(parts) for clip in shard)
+    for row, (number, spectrogram) in enumerate(clips):
         values = np.asarray(spectrogram[0])  # [bins, frames]
         if not np.isfinite(values, out=finite).all():
             frequency_bin, frame = np.argwhere(~finite)[0]
-            place = shards.folder / shard_name(waveform, fold, _part_of(parts, row))
+            place = shards.folder / shard_name(waveform, fold, number)
             raise IntegrityError(
                 "a value is not finite",
                 where=f"{place}, clip {names[row]}, bin {frequency_bin}, frame {frame}",
@@ -83,10 +82,8 @@ def fold_moments(shards: Shards, waveform: Waveform, fold: int, params: Statisti
         if chosen < frames:
             generator = np.random.default_rng([params.seed, fold, row])
             values = values[:, np.sort(generator.choice(frames, chosen, replace=False))]
-        own = Moments.of(values, floor_db, scratch=scratch)
-        found = own if found is None else found.merge(own)  # in the order of the rows, which decides the last bits
-    assert found is not None
-    return found
+        taken.add(values)
+    return taken.moments
 
 
 def all_moments(
@@ -166,10 +163,6 @@ def read(path: Path) -> TrainingStatistics:
         raise IntegrityError("damaged statistics", where=path, got=repr(error)) from error
     columns.check_possible(bins, frequencies, path)
     return TrainingStatistics(provenance, bins, frequencies)
-
-
-def _part_of(parts: list[Spectrograms], row: int) -> int:
-    return int(np.searchsorted(np.cumsum([len(part) for part in parts]), row, side="right"))
 
 
 def _document(statistics: TrainingStatistics) -> dict[str, Any]:

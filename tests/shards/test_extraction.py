@@ -17,7 +17,7 @@ from specnorm.audio.front_end import FrontEnd, describe
 from specnorm.audio.waveform import prepare
 from specnorm.errors import DataError, IntegrityError, ResourceError, SpecnormError
 from specnorm.params import WAVEFORMS
-from specnorm.shards import extraction, parts, writer
+from specnorm.shards import extraction, parts, room, writer
 from specnorm.shards.extraction import extract
 from specnorm.shards.room import AHEAD
 from specnorm.shards.store import open_shards
@@ -404,7 +404,7 @@ def test_float16_holds_the_rounded_values_and_the_moments_of_those_before(tmp_pa
 def test_rounded_parts_are_kept_with_their_moments(
     tmp_path: Path, computed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "_BYTES", 2 * HALF.stored_bytes)
+    monkeypatch.setattr(parts, "_BYTES", 2 * room.stored_bytes(HALF))
     dataset = MemoryDataset(clips(folds=1, number=30))
     before = []
     for _ in range(2):
